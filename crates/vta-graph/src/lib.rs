@@ -1,0 +1,17 @@
+//! The graph of operators: what a network *is*, before anything is decided about loops.
+//!
+//! Holds the typed graph ([`Graph`]), its text form, shape and type inference, the passes
+//! that rewrite it (folding, quantization, fusion, packing, partition), and two reference
+//! interpreters: one in `f32`, one in exact integers, which is the oracle of the project.
+//!
+//! It is not a compiler: it knows the *shape* of the accelerator's registers (lanes, batch,
+//! operand widths) because packing and quantization depend on them, and nothing about
+//! scratchpads, instructions or time.
+
+mod graph;
+mod op;
+mod tensor;
+
+pub use graph::{Graph, GraphError, Node, NodeId, Quant, Value, ValueId};
+pub use op::{AddEpilogue, BlockedLayout, ConvAttrs, Op, PackedConv, PoolAttrs, Requant, Window};
+pub use tensor::{DType, Data, Tensor, TensorType};

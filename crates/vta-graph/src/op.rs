@@ -1,0 +1,314 @@
+//! The operators of the graph, with their attributes and their meaning.
+//!
+//! One vocabulary serves every stage: float operators as imported, integer operators after
+//! quantization, and packed operators that the accelerator takes. What a stage allows is
+//! checked by the verifier, not by separate types.
+
+/// Padding, stride and dilation of a sliding window over the two innermost dimensions of NCHW.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Window {
+    /// Kernel height and width.
+    pub kernel: [usize; 2],
+    /// Vertical and horizontal stride.
+    pub stride: [usize; 2],
+    /// Vertical and horizontal dilation.
+    pub dilation: [usize; 2],
+    /// Padding: top, left, bottom, right.
+    pub pads: [usize; 4],
+}
+
+impl Window {
+    /// Height and width of the result for an input of `h` by `w`, rounded down;
+    /// `None` where the dilated kernel is larger than the padded input.
+    pub fn out_hw(&self, h: usize, w: usize) -> Option<[usize; 2]> {
+        let dim = |n: usize, i: usize| {
+            let reach = self.dilation[i]
+                .checked_mul(self.kernel[i].checked_sub(1)?)?
+                .checked_add(1)?;
+            let n = n.checked_add(self.pads[i])?.checked_add(self.pads[i + 2])?;
+            Some(n.checked_sub(reach)? / self.stride[i] + 1)
+        };
+        Some([dim(h, 0)?, dim(w, 1)?])
+    }
+}
+
+/// Attributes of a convolution.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct ConvAttrs {
+    /// The window; its kernel repeats the weight's last two extents.
+    pub window: Window,
+    /// Number of groups; equal to the input's channels for a depthwise convolution.
+    pub groups: usize,
+}
+
+/// Attributes of a pooling operator.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct PoolAttrs {
+    /// The window. `ceil_mode` has been turned into bottom and right `extra`.
+    pub window: Window,
+    /// Rows below and columns right that exist only because the output size was rounded up;
+    /// they are padding that average pooling never counts.
+    pub extra: [usize; 2],
+    /// Average pooling: whether `window.pads` counts in the divisor.
+    pub count_include_pad: bool,
+}
+
+/// Integer rescaling with saturation, exactly:
+///
+/// `y = clamp((x * mult[c] + add[c]) >> shift, lo, hi)`
+///
+/// computed without overflow (in 64 bits or wider); `>>` is arithmetic and rounds towards
+/// minus infinity, so rounding to nearest and the output's zero point live in `add`.
+/// `mult` and `add` have one element for all channels or one for each extent of axis 1.
+/// `mult` is never negative: the map is monotone, which lowering relies on.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Requant {
+    /// Multipliers.
+    pub mult: Vec<i32>,
+    /// Addends: rounding, zero point and folded biases.
+    pub add: Vec<i64>,
+    /// Right shift, 0 to 62.
+    pub shift: u32,
+    /// Smallest result.
+    pub lo: i32,
+    /// Largest result.
+    pub hi: i32,
+}
+
+/// Integer addition of two tensors of different scales, exactly:
+/// `y = clamp((a * mult_a + b * mult_b + add) >> shift, lo, hi)`, without overflow.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct AddEpilogue {
+    /// Multiplier of the first operand.
+    pub mult_a: i32,
+    /// Multiplier of the second operand.
+    pub mult_b: i32,
+    /// Rounding and zero points.
+    pub add: i64,
+    /// Right shift, 0 to 62.
+    pub shift: u32,
+    /// Smallest result.
+    pub lo: i32,
+    /// Largest result.
+    pub hi: i32,
+}
+
+/// The blocked layout of an activation, written `NCHW1n16c` for one row of 16 lanes.
+///
+/// A tensor `[N, C, H, W]` becomes
+/// `[ceil(N/batch), ceil(C/lanes), top+H+bottom, left+W+right, batch, lanes]`.
+/// Rows and lanes past `N` and `C` hold zero when the host packs, and anything when the
+/// accelerator writes; nobody reads them but through zero weights. The border holds `fill`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct BlockedLayout {
+    /// Rows of a tensor register.
+    pub batch: usize,
+    /// Channels side by side.
+    pub lanes: usize,
+    /// Border: top, left, bottom, right.
+    pub border: [usize; 4],
+    /// Value of the border.
+    pub fill: i32,
+}
+
+/// A convolution that the accelerator runs: convolution, bias, requantization and clip in one.
+///
+/// Inputs: the packed activation; the packed weight `[O/bo, I/bi, KH, KW, bo, bi]`; a bias
+/// `i32[O/bo * bo]`. The input's origin lies at `in_border` inside the packed tensor; padding
+/// beyond the border reads zero. `requant.mult` and `.add` cover `O/bo * bo` channels.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct PackedConv {
+    /// Logical `[N, C, H, W]` of the input.
+    pub in_shape: [usize; 4],
+    /// Logical `[N, C, H, W]` of the output.
+    pub out_shape: [usize; 4],
+    /// The window over the logical input, all of its padding included.
+    pub window: Window,
+    /// Layout of the input.
+    pub in_layout: BlockedLayout,
+    /// Layout of the output.
+    pub out_layout: BlockedLayout,
+    /// What follows the sum.
+    pub requant: Requant,
+}
+
+/// An operator. Inputs are named in the order in which a node lists them; `?` marks optional
+/// ones. Activations are NCHW unless said otherwise.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Op {
+    // Float, as imported; also the semantics of the "float islands" that stay on the host.
+    /// `x, weight[O, I/groups, KH, KW], bias[O]?`: convolution in `f32`.
+    Conv(ConvAttrs),
+    /// `x[.., K], weight[N, K], bias[N]?`: `x * weight^T + bias`; leading dimensions kept.
+    Dense,
+    /// `a[.., M, K], b[.., K, N]`: matrix product with broadcast leading dimensions.
+    MatMul,
+    /// `x, scale[C], bias[C], mean[C], var[C]`.
+    BatchNorm {
+        /// Added to the variance.
+        epsilon: f32,
+    },
+    /// `x`: `max(x, 0)`.
+    Relu,
+    /// `x`: negative values times `alpha`.
+    LeakyRelu {
+        /// Slope for negative values.
+        alpha: f32,
+    },
+    /// `x`: logistic function.
+    Sigmoid,
+    /// `x`: `min(max(x, lo), hi)`, in `f32` or on integers (bounds then are whole numbers).
+    Clip {
+        /// Lower bound.
+        lo: f32,
+        /// Upper bound.
+        hi: f32,
+    },
+    /// `a, b`: sum with NumPy broadcasting.
+    Add,
+    /// `a, b`: difference with NumPy broadcasting.
+    Sub,
+    /// `a, b`: product with NumPy broadcasting.
+    Mul,
+    /// `a, b`: quotient with NumPy broadcasting.
+    Div,
+    /// `x`: maximum over windows; any element type; padding never wins.
+    MaxPool(PoolAttrs),
+    /// `x`: mean over windows.
+    AvgPool(PoolAttrs),
+    /// `x`: mean over all positions of each channel; `[N, C, 1, 1]`.
+    GlobalAvgPool,
+    /// `x`: mean over `axes` (sorted).
+    ReduceMean {
+        /// Reduced axes.
+        axes: Vec<usize>,
+        /// Whether reduced axes stay with extent 1.
+        keep_dims: bool,
+    },
+    /// `x`: `exp(x - max) / sum` along `axis`.
+    Softmax {
+        /// The axis.
+        axis: usize,
+    },
+
+    // Arrangement: any element type.
+    /// `x`: the same elements under the output's shape.
+    Reshape {
+        /// The new shape, resolved.
+        shape: Vec<usize>,
+    },
+    /// `x`: output axis `i` is input axis `perm[i]`.
+    Transpose {
+        /// The permutation.
+        perm: Vec<usize>,
+    },
+    /// `x...`: side by side along `axis`.
+    Concat {
+        /// The axis.
+        axis: usize,
+    },
+    /// `x`: grown by `before` and `after` on each axis with a constant.
+    Pad {
+        /// Elements before, by axis.
+        before: Vec<usize>,
+        /// Elements after, by axis.
+        after: Vec<usize>,
+        /// The value (a whole number for integer tensors).
+        value: f32,
+    },
+    /// `x`: `start..end` by `step` on each axis.
+    Slice {
+        /// First index, by axis.
+        start: Vec<usize>,
+        /// One past the last index, by axis.
+        end: Vec<usize>,
+        /// Step, by axis.
+        step: Vec<usize>,
+    },
+
+    // Between float and integers.
+    /// `x`: `saturate(round_half_even(x / scale) + zero_point)` to `dtype`.
+    Quantize(crate::Quant, crate::DType),
+    /// `x`: `(x - zero_point) * scale`.
+    Dequantize(crate::Quant),
+
+    // Exact integers, before packing. The oracle runs these.
+    /// `x: i8 or narrower, weight[O, I/groups, KH, KW]: i8 or narrower, bias[O]: i32?`:
+    /// `i32` sums of `(x - zero_point) * weight + bias`; padding counts as `x = zero_point`.
+    /// The weight's zero point is 0.
+    QConv(ConvAttrs, i32),
+    /// `x[.., K], weight[N, K], bias[N]: i32?`: `i32` sums of `(x - zero_point) * weight + bias`.
+    QDense(i32),
+    /// `x: i32` or narrower: [`Requant`]; channels on axis 1 (on the last axis for rank 2 they
+    /// coincide).
+    Requantize(Requant, crate::DType),
+    /// `a, b` of one shape: [`AddEpilogue`].
+    QAdd(AddEpilogue, crate::DType),
+    /// `x`: `i32` sums of `x - zero_point` over windows; padding counts as nothing.
+    QSumPool(PoolAttrs, i32),
+
+    // Packed, for the accelerator.
+    /// `x[N,C,H,W]` to its blocked layout.
+    Pack(BlockedLayout),
+    /// The blocked layout back to `[N,C,H,W]`.
+    Unpack {
+        /// The layout of the input.
+        layout: BlockedLayout,
+        /// The logical shape.
+        shape: [usize; 4],
+    },
+    /// See [`PackedConv`]; the output's type gives the width.
+    VtaConv(PackedConv),
+    /// `a, b` in one layout (borders may differ): [`AddEpilogue`], written with `out` border.
+    VtaAdd {
+        /// Logical shape of all three.
+        shape: [usize; 4],
+        /// Layouts of both operands.
+        in_layouts: [BlockedLayout; 2],
+        /// Layout of the result.
+        out_layout: BlockedLayout,
+        /// The arithmetic.
+        add: AddEpilogue,
+    },
+}
+
+impl Op {
+    /// The name in the text form and in reports.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Op::Conv(_) => "conv",
+            Op::Dense => "dense",
+            Op::MatMul => "matmul",
+            Op::BatchNorm { .. } => "batch_norm",
+            Op::Relu => "relu",
+            Op::LeakyRelu { .. } => "leaky_relu",
+            Op::Sigmoid => "sigmoid",
+            Op::Clip { .. } => "clip",
+            Op::Add => "add",
+            Op::Sub => "sub",
+            Op::Mul => "mul",
+            Op::Div => "div",
+            Op::MaxPool(_) => "max_pool",
+            Op::AvgPool(_) => "avg_pool",
+            Op::GlobalAvgPool => "global_avg_pool",
+            Op::ReduceMean { .. } => "reduce_mean",
+            Op::Softmax { .. } => "softmax",
+            Op::Reshape { .. } => "reshape",
+            Op::Transpose { .. } => "transpose",
+            Op::Concat { .. } => "concat",
+            Op::Pad { .. } => "pad",
+            Op::Slice { .. } => "slice",
+            Op::Quantize(..) => "quantize",
+            Op::Dequantize(_) => "dequantize",
+            Op::QConv(..) => "qconv",
+            Op::QDense(_) => "qdense",
+            Op::Requantize(..) => "requantize",
+            Op::QAdd(..) => "qadd",
+            Op::QSumPool(..) => "qsum_pool",
+            Op::Pack(_) => "pack",
+            Op::Unpack { .. } => "unpack",
+            Op::VtaConv(_) => "vta.conv",
+            Op::VtaAdd { .. } => "vta.add",
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! The design template and the instruction set of VTA.

@@ -1,0 +1,1 @@
+//! Devices and the execution of compiled networks.

@@ -1,0 +1,1 @@
+//! Loop-nest programs over memory scopes.

@@ -1,0 +1,2 @@
+//! The `vta` command.
+fn main() {}
