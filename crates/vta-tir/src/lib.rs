@@ -1,1 +1,23 @@
-//! Loop-nest programs over memory scopes.
+//! Loop-nest programs over memory scopes: the language between the graph and the instruction stream.
+//!
+//! An operator enters as a naive loop nest over packed tensors in DRAM. [`schedule`] primitives rewrite it,
+//! each checking its own precondition, until tiles sit in the scratchpads and the innermost nests are hardware
+//! intrinsics. [`interp`] runs any program, naive or scheduled, and is the oracle that both mean the same;
+//! [`verify`] proves indices in range and allocations within capacity; [`parse`] reads back what `Display` prints.
+//!
+//! This crate knows memory scopes and the shape of the intrinsics. It does not know encodings, tokens or
+//! addresses: turning the end form into instructions is the compiler's work.
+//!
+//! The text form and the meaning of every statement are described in `docs/tir.md`.
+
+mod affine;
+mod expr;
+mod program;
+mod text;
+
+pub use affine::Affine;
+pub use expr::{EvalError, Expr, ExprOp, Name, var};
+pub use program::{
+    Access, AluOp, Buffer, DType, Direction, ELEM_RANK, Operand, Param, Program, Scope, Stmt,
+    Value, ValueOp,
+};

@@ -1,0 +1,3 @@
+//! The text form: `Display` prints it, [`parse`] reads it back to an equal program.
+
+mod print;
