@@ -1,5 +1,6 @@
 //! The graph: values, constants and nodes in topological order.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::{Op, Tensor, TensorType};
@@ -71,6 +72,24 @@ pub struct Graph {
     pub inputs: Vec<ValueId>,
     /// Outputs, in order.
     pub outputs: Vec<ValueId>,
+    names: NameIndex,
+}
+
+/// Where each name stands, so that a fresh one is found without a walk over all values.
+/// A cache: entries are believed only if the value still bears the name.
+#[derive(Clone, Debug, Default)]
+struct NameIndex {
+    of_name: HashMap<String, usize>,
+    /// For each base, the last suffix given.
+    suffix: HashMap<String, u32>,
+    indexed: usize,
+}
+
+/// What the cache knows is no property of the graph.
+impl PartialEq for NameIndex {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
 }
 
 /// What is wrong with a graph, a node or an input, and what to do about it.
@@ -108,6 +127,14 @@ pub enum GraphError {
 }
 
 impl Graph {
+    /// An empty graph.
+    pub fn new(name: impl Into<String>) -> Self {
+        Graph {
+            name: name.into(),
+            ..Graph::default()
+        }
+    }
+
     /// The value behind an index.
     pub fn value(&self, id: ValueId) -> &Value {
         &self.values[id.0 as usize]
@@ -161,14 +188,126 @@ impl Graph {
         c
     }
 
-    fn fresh_name(&self, name: &str) -> String {
+    /// Adds a node after all others, and the value it computes, called `out_name` (made unique
+    /// as in [`Graph::add_value`]).
+    ///
+    /// # Errors
+    /// If the operator does not take these inputs ([`Op::infer`]).
+    pub fn add_node(
+        &mut self,
+        name: &str,
+        op: Op,
+        inputs: &[ValueId],
+        out_name: &str,
+    ) -> Result<ValueId, GraphError> {
+        let ty = self.infer(name, &op, inputs)?;
+        let output = self.add_value(out_name, ty);
+        self.nodes.push(Node {
+            name: name.to_string(),
+            op,
+            inputs: inputs.to_vec(),
+            output,
+        });
+        Ok(output)
+    }
+
+    /// The type that `op` gives for these inputs; `name` is for the error alone.
+    pub(crate) fn infer(
+        &self,
+        name: &str,
+        op: &Op,
+        inputs: &[ValueId],
+    ) -> Result<TensorType, GraphError> {
+        let types: Option<Vec<&TensorType>> = inputs
+            .iter()
+            .map(|v| self.values.get(v.0 as usize).map(|v| &v.ty))
+            .collect();
+        types
+            .ok_or_else(|| "an input is no value of this graph".to_string())
+            .and_then(|types| op.infer(&types))
+            .map_err(|why| GraphError::node(name, op, why))
+    }
+
+    /// A name that no value bears yet: `name` itself, or `name` with the next free suffix.
+    fn fresh_name(&mut self, name: &str) -> String {
         let base = if name.is_empty() { "v" } else { name };
-        if !self.values.iter().any(|v| v.name == base) {
+        self.index_names();
+        if !self.is_taken(base) {
             return base.to_string();
         }
-        (1..)
-            .map(|i| format!("{base}.{i}"))
-            .find(|n| !self.values.iter().any(|v| v.name == *n))
-            .expect("some suffix is free")
+        let mut i = self.names.suffix.get(base).copied().unwrap_or(0);
+        loop {
+            i += 1;
+            let candidate = format!("{base}.{i}");
+            if !self.is_taken(&candidate) {
+                self.names.suffix.insert(base.to_string(), i);
+                return candidate;
+            }
+        }
+    }
+
+    fn index_names(&mut self) {
+        if self.names.indexed > self.values.len() {
+            self.names = NameIndex::default();
+        }
+        for (i, v) in self.values.iter().enumerate().skip(self.names.indexed) {
+            self.names.of_name.insert(v.name.clone(), i);
+        }
+        self.names.indexed = self.values.len();
+    }
+
+    fn is_taken(&self, name: &str) -> bool {
+        let at = self.names.of_name.get(name);
+        at.is_some_and(|&i| self.values[i].name == name)
+    }
+
+    /// Gives a value another name, made unique as in [`Graph::add_value`]. (A name written
+    /// to the value directly may clash with a later one; [`Graph::verify`] finds that.)
+    pub fn rename(&mut self, id: ValueId, name: &str) {
+        if self.value(id).name == name {
+            return;
+        }
+        let name = self.fresh_name(name);
+        self.names.of_name.insert(name.clone(), id.0 as usize);
+        self.values[id.0 as usize].name = name;
+    }
+
+    /// Drops the values that no node, input or output mentions, and numbers the others in the
+    /// order of the text form: inputs, then each node's constants and output, then constants
+    /// that are outputs.
+    pub fn compact(&mut self) {
+        let mut to = vec![None; self.values.len()];
+        let mut order = Vec::new();
+        let mentioned = (self.inputs.iter())
+            .chain(
+                (self.nodes.iter()).flat_map(|n| n.inputs.iter().chain(std::iter::once(&n.output))),
+            )
+            .chain(&self.outputs);
+        for v in mentioned {
+            let to = &mut to[v.0 as usize];
+            if to.is_none() {
+                *to = Some(ValueId(order.len() as u32));
+                order.push(*v);
+            }
+        }
+        let renumber = |v: &mut ValueId| *v = to[v.0 as usize].expect("a value that is mentioned");
+        self.inputs.iter_mut().for_each(renumber);
+        self.outputs.iter_mut().for_each(renumber);
+        for n in &mut self.nodes {
+            n.inputs.iter_mut().for_each(renumber);
+            renumber(&mut n.output);
+        }
+        self.values = order.iter().map(|v| self.value(*v).clone()).collect();
+        self.names = NameIndex::default();
+    }
+}
+
+impl GraphError {
+    pub(crate) fn node(name: &str, op: &Op, why: impl Into<String>) -> Self {
+        GraphError::Node {
+            node: name.to_string(),
+            op: op.name().to_string(),
+            why: why.into(),
+        }
     }
 }

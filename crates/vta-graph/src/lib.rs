@@ -9,8 +9,10 @@
 //! scratchpads, instructions or time.
 
 mod graph;
+mod infer;
 mod op;
 mod tensor;
+mod verify;
 
 pub use graph::{Graph, GraphError, Node, NodeId, Quant, Value, ValueId};
 pub use op::{AddEpilogue, BlockedLayout, ConvAttrs, Op, PackedConv, PoolAttrs, Requant, Window};

@@ -19,14 +19,17 @@ pub struct Window {
 
 impl Window {
     /// Height and width of the result for an input of `h` by `w`, rounded down;
-    /// `None` where the dilated kernel is larger than the padded input.
+    /// `None` where the dilated kernel is larger than the padded input, or a kernel or stride
+    /// is zero.
     pub fn out_hw(&self, h: usize, w: usize) -> Option<[usize; 2]> {
         let dim = |n: usize, i: usize| {
             let reach = self.dilation[i]
                 .checked_mul(self.kernel[i].checked_sub(1)?)?
                 .checked_add(1)?;
             let n = n.checked_add(self.pads[i])?.checked_add(self.pads[i + 2])?;
-            Some(n.checked_sub(reach)? / self.stride[i] + 1)
+            n.checked_sub(reach)?
+                .checked_div(self.stride[i])?
+                .checked_add(1)
         };
         Some([dim(h, 0)?, dim(w, 1)?])
     }
@@ -44,7 +47,8 @@ pub struct ConvAttrs {
 /// Attributes of a pooling operator.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct PoolAttrs {
-    /// The window. `ceil_mode` has been turned into bottom and right `extra`.
+    /// The window. `ceil_mode` has been turned into bottom and right `extra`, which is not
+    /// part of its padding.
     pub window: Window,
     /// Rows below and columns right that exist only because the output size was rounded up;
     /// they are padding that average pooling never counts.
@@ -98,7 +102,8 @@ pub struct AddEpilogue {
 /// A tensor `[N, C, H, W]` becomes
 /// `[ceil(N/batch), ceil(C/lanes), top+H+bottom, left+W+right, batch, lanes]`.
 /// Rows and lanes past `N` and `C` hold zero when the host packs, and anything when the
-/// accelerator writes; nobody reads them but through zero weights. The border holds `fill`.
+/// accelerator writes; nobody reads them but through zero weights. The border holds `fill`
+/// in every row and lane.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct BlockedLayout {
     /// Rows of a tensor register.
@@ -111,11 +116,35 @@ pub struct BlockedLayout {
     pub fill: i32,
 }
 
-/// A convolution that the accelerator runs: convolution, bias, requantization and clip in one.
+impl BlockedLayout {
+    /// Extents of the blocked tensor for a logical `[N, C, H, W]`; `None` where `batch` or
+    /// `lanes` is zero or an extent overflows.
+    pub fn packed_shape(&self, [n, c, h, w]: [usize; 4]) -> Option<[usize; 6]> {
+        if self.batch == 0 || self.lanes == 0 {
+            return None;
+        }
+        let [top, left, bottom, right] = self.border;
+        Some([
+            n.div_ceil(self.batch),
+            c.div_ceil(self.lanes),
+            h.checked_add(top)?.checked_add(bottom)?,
+            w.checked_add(left)?.checked_add(right)?,
+            self.batch,
+            self.lanes,
+        ])
+    }
+}
+
+/// A convolution that the accelerator runs: convolution, requantization and clip in one.
 ///
-/// Inputs: the packed activation; the packed weight `[O/bo, I/bi, KH, KW, bo, bi]`; a bias
-/// `i32[O/bo * bo]`. The input's origin lies at `in_border` inside the packed tensor; padding
-/// beyond the border reads zero. `requant.mult` and `.add` cover `O/bo * bo` channels.
+/// Inputs: the packed activation and the packed weight `[O/bo, I/bi, KH, KW, bo, bi]`, where
+/// `bi` is the input layout's lanes, `bo` the output layout's and quotients are rounded up.
+/// The sum is over the values *as stored*, `acc = sum of x * w` in wrapping `i32`: no zero
+/// point is subtracted and no bias added, both have been folded into `requant.add`.
+///
+/// The input's origin lies at `in_layout.border` (top, left) inside the packed tensor; window
+/// positions in the border read what is stored there, positions beyond it read zero.
+/// `requant.mult` and `.add` have one element or `ceil(O/bo) * bo`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct PackedConv {
     /// Logical `[N, C, H, W]` of the input.
@@ -235,7 +264,7 @@ pub enum Op {
     // Exact integers, before packing. The oracle runs these.
     /// `x: i8 or narrower, weight[O, I/groups, KH, KW]: i8 or narrower, bias[O]: i32?`:
     /// `i32` sums of `(x - zero_point) * weight + bias`; padding counts as `x = zero_point`.
-    /// The weight's zero point is 0.
+    /// The weight's zero point is 0. Sums wrap at 32 bits, as all sums to `i32` here do.
     QConv(ConvAttrs, i32),
     /// `x[.., K], weight[N, K], bias[N]: i32?`: `i32` sums of `(x - zero_point) * weight + bias`.
     QDense(i32),
@@ -257,9 +286,11 @@ pub enum Op {
         /// The logical shape.
         shape: [usize; 4],
     },
-    /// See [`PackedConv`]; the output's type gives the width.
+    /// See [`PackedConv`]. The result has the input's element type, as the accelerator's
+    /// output width is its input width.
     VtaConv(PackedConv),
-    /// `a, b` in one layout (borders may differ): [`AddEpilogue`], written with `out` border.
+    /// `a, b` of one element type and blocking (borders may differ): [`AddEpilogue`] on values
+    /// as stored, written with the border of `out_layout`. The result has the operands' type.
     VtaAdd {
         /// Logical shape of all three.
         shape: [usize; 4],

@@ -62,6 +62,11 @@ impl DType {
         Self::ALL.into_iter().find(|d| d.name() == name)
     }
 
+    /// True for the types of stored activations and weights: `i8`, `i4`, `i2` and `i1`.
+    pub fn is_narrow(self) -> bool {
+        matches!(self, DType::I8 | DType::I4 | DType::I2 | DType::I1)
+    }
+
     /// The signed integer type of `bits` bits (1, 2, 4, 8, 32 or 64).
     pub fn signed(bits: u32) -> Option<DType> {
         match bits {
@@ -106,6 +111,9 @@ pub struct TensorType {
 }
 
 impl TensorType {
+    /// The largest number of elements of a tensor: indices and counts fit 31 bits.
+    pub const MAX_LEN: usize = i32::MAX as usize;
+
     /// A tensor type from its parts.
     pub fn new(dtype: DType, shape: impl Into<Vec<usize>>) -> Self {
         TensorType {
@@ -117,6 +125,16 @@ impl TensorType {
     /// Number of elements. A shape that came from outside has been checked not to overflow.
     pub fn len(&self) -> usize {
         self.shape.iter().product()
+    }
+
+    /// Number of elements, or the reason why there is no such tensor: the count overflows or
+    /// passes [`TensorType::MAX_LEN`].
+    pub fn checked_len(&self) -> Result<usize, String> {
+        self.shape
+            .iter()
+            .try_fold(1usize, |n, &d| n.checked_mul(d))
+            .filter(|&n| n <= Self::MAX_LEN)
+            .ok_or_else(|| format!("{self} has more than {} elements", Self::MAX_LEN))
     }
 
     /// True if some extent is zero.

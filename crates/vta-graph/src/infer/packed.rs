@@ -1,0 +1,105 @@
+//! Inference for packed operators.
+
+use super::float::window_hw;
+use super::integer::{check_add, check_requant};
+use super::{Inferred, expect_in_range, expect_narrow, expect_rank, expect_shape};
+use crate::{AddEpilogue, BlockedLayout, DType, PackedConv, TensorType};
+
+pub(super) fn pack(layout: &BlockedLayout, x: &TensorType) -> Inferred {
+    expect_narrow("x", x)?;
+    let shape = expect_rank("x", x)?;
+    Ok(TensorType::new(
+        x.dtype,
+        packed_shape(layout, shape, x.dtype)?,
+    ))
+}
+
+pub(super) fn unpack(layout: &BlockedLayout, shape: [usize; 4], x: &TensorType) -> Inferred {
+    expect_packed("x", x, layout, shape)?;
+    Ok(TensorType::new(x.dtype, shape))
+}
+
+/// The blocked extents of a logical shape, with a layout that `dtype` can fill.
+fn packed_shape(
+    layout: &BlockedLayout,
+    shape: [usize; 4],
+    dtype: DType,
+) -> Result<[usize; 6], String> {
+    if shape.contains(&0) {
+        return Err(format!("an extent of the logical shape {shape:?} is zero"));
+    }
+    expect_in_range("the border's fill", layout.fill.into(), dtype)?;
+    layout.packed_shape(shape).ok_or_else(|| {
+        format!(
+            "the layout with batch {}, lanes {} and border {:?} cannot block {shape:?}: batch and \
+             lanes must be at least 1 and the border moderate",
+            layout.batch, layout.lanes, layout.border
+        )
+    })
+}
+
+fn expect_packed(
+    name: &str,
+    ty: &TensorType,
+    layout: &BlockedLayout,
+    shape: [usize; 4],
+) -> Result<(), String> {
+    expect_narrow(name, ty)?;
+    expect_shape(name, ty, &packed_shape(layout, shape, ty.dtype)?)
+}
+
+pub(super) fn vta_conv(c: &PackedConv, inputs: &[&TensorType]) -> Inferred {
+    let (x, weight) = (inputs[0], inputs[1]);
+    expect_packed("x", x, &c.in_layout, c.in_shape)?;
+    expect_narrow("weight", weight)?;
+    let out = packed_shape(&c.out_layout, c.out_shape, x.dtype)?;
+    let [n, i, h, w] = c.in_shape;
+    let [on, o, oh, ow] = c.out_shape;
+    if c.in_layout.batch != c.out_layout.batch || n != on {
+        return Err(format!(
+            "batch {n} in rows of {} becomes batch {on} in rows of {}: they must be equal",
+            c.in_layout.batch, c.out_layout.batch
+        ));
+    }
+    if window_hw(&c.window, [h, w], [0, 0], x)? != [oh, ow] {
+        return Err(format!(
+            "the window over {:?} does not give the output {:?}",
+            c.in_shape, c.out_shape
+        ));
+    }
+    let (bi, bo) = (c.in_layout.lanes, c.out_layout.lanes);
+    let [kh, kw] = c.window.kernel;
+    let blocks = o.div_ceil(bo);
+    expect_shape("weight", weight, &[blocks, i.div_ceil(bi), kh, kw, bo, bi])?;
+    check_requant(&c.requant, x.dtype, blocks.checked_mul(bo), x)?;
+    Ok(TensorType::new(x.dtype, out))
+}
+
+pub(super) fn vta_add(
+    shape: [usize; 4],
+    in_layouts: &[BlockedLayout; 2],
+    out_layout: &BlockedLayout,
+    add: &AddEpilogue,
+    inputs: &[&TensorType],
+) -> Inferred {
+    for ((name, ty), layout) in ["a", "b"].into_iter().zip(inputs).zip(in_layouts) {
+        expect_packed(name, ty, layout, shape)?;
+        if (layout.batch, layout.lanes) != (out_layout.batch, out_layout.lanes) {
+            return Err(format!(
+                "operand `{name}` has blocks of {} by {}, the output of {} by {}: they must be \
+                 equal",
+                layout.batch, layout.lanes, out_layout.batch, out_layout.lanes
+            ));
+        }
+    }
+    let dtype = inputs[0].dtype;
+    if inputs[1].dtype != dtype {
+        return Err(format!(
+            "operand `a` is {} and operand `b` {}: their element types must be equal",
+            inputs[0], inputs[1]
+        ));
+    }
+    check_add(add, dtype)?;
+    let packed = packed_shape(out_layout, shape, dtype)?;
+    Ok(TensorType::new(dtype, packed))
+}
