@@ -1,1 +1,36 @@
 //! The design template and the instruction set of VTA.
+//!
+//! A [`HwConfig`] holds the parameters of a design, as a `vta_config.json` gives them. Checked, it
+//! becomes a [`Design`], which knows every depth, element and field width. [`Insn`] and [`Uop`] are
+//! the instructions and micro-ops; they encode to and decode from the words of one design, and
+//! [`asm`] is their text. All of that follows from one table of fields, `fields.rs`.
+//!
+//! What an instruction does to memory is not here: `vta-sim` executes streams and checks them.
+//!
+//! ```
+//! use vta_isa::{Body, Deps, Design, HwConfig, Insn, MemInsn, MemType};
+//!
+//! let design = HwConfig::preset("pynq").unwrap().design()?;
+//! let load = MemInsn { memory_type: MemType::Inp.code(), y_size: 1, x_size: 4, ..Default::default() };
+//! let insn = Insn::new(Deps { push_next: true, ..Default::default() }, Body::Load(load));
+//! let bytes = insn.encode(&design)?;
+//! assert_eq!(Insn::decode(&design, &bytes)?, insn);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod config;
+mod design;
+mod error;
+mod field;
+mod fields;
+mod insn;
+mod json;
+mod layout;
+
+pub use config::HwConfig;
+pub use design::{Design, PAGE_BYTES};
+pub use error::ConfigError;
+pub use field::{Field, Spelling, Width};
+pub use fields::{AluInsn, Deps, GemmInsn, MemInsn, Uop};
+pub use insn::{AluOp, Body, DecodeError, INSN_BYTES, Insn, MemType, Module, Opcode, UOP_BYTES};
+pub use layout::{EncodeError, Layout, Place};

@@ -1,0 +1,363 @@
+//! A validated design: the geometry and the field layouts that follow from its parameters.
+
+use std::sync::Arc;
+
+use sha2::{Digest, Sha256};
+
+use crate::config::KEYS;
+use crate::fields::{ALU, FINISH, GEMM, HEADER, MEM, OPCODE_BITS, UOP};
+use crate::layout::{Layout, Place};
+use crate::{ConfigError, HwConfig, MemType, Opcode, UOP_BYTES};
+
+/// Bytes of a DRAM page, and the largest element of any memory.
+pub const PAGE_BYTES: usize = 4096;
+
+/// A design that has been checked. Cloning shares it.
+///
+/// Depths and addresses count *elements*: one micro-op, `batch x block_in` inputs,
+/// `block_out x block_in` weights (a row is an output channel), `batch x block_out` accumulators
+/// or outputs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Design(Arc<Inner>);
+
+#[derive(Debug, PartialEq, Eq)]
+struct Inner {
+    config: HwConfig,
+    /// By [`MemType`]: log2 of an element's bytes, and of the elements in the scratchpad.
+    log_elem_bytes: [u32; 6],
+    log_depth: [u32; 6],
+    header: Layout,
+    bodies: [Layout; 5],
+    uop: Layout,
+    digest: [u8; 32],
+}
+
+impl Default for Design {
+    /// The preset `default`.
+    fn default() -> Design {
+        match Design::new(HwConfig::default()) {
+            Ok(design) => design,
+            Err(error) => unreachable!("the default design is valid: {error}"),
+        }
+    }
+}
+
+impl Design {
+    pub(crate) fn new(config: HwConfig) -> Result<Design, ConfigError> {
+        let config = config.checked()?;
+        if config.log_inp_width > config.log_acc_width {
+            let key = "LOG_INP_WIDTH".into();
+            let given = config.log_inp_width.to_string();
+            let expected = format!("at most LOG_ACC_WIDTH, {}", config.log_acc_width);
+            return Err(ConfigError::Value {
+                key,
+                given,
+                expected,
+            });
+        }
+
+        let (batch, inp, out) = (config.log_batch, config.log_block_in, config.log_block_out);
+        // In the order of `MemType`: log2 of the values in an element, log2 of a value's bits, and
+        // the keys that both follow from.
+        let elements = [
+            (0, 5, "an instruction set of 32-bit micro-ops"),
+            (
+                inp + out,
+                config.log_wgt_width,
+                "LOG_BLOCK_IN, LOG_BLOCK_OUT or LOG_WGT_WIDTH",
+            ),
+            (
+                batch + inp,
+                config.log_inp_width,
+                "LOG_BATCH, LOG_BLOCK_IN or LOG_INP_WIDTH",
+            ),
+            (
+                batch + out,
+                config.log_acc_width,
+                "LOG_BATCH, LOG_BLOCK_OUT or LOG_ACC_WIDTH",
+            ),
+            (
+                batch + out,
+                config.log_inp_width,
+                "LOG_BATCH, LOG_BLOCK_OUT or LOG_INP_WIDTH",
+            ),
+            (batch + out, 3, "LOG_BATCH or LOG_BLOCK_OUT"),
+        ];
+        let mut log_elem_bytes = [0; 6];
+        for (&mem, (lanes, width, keys)) in MemType::ALL.iter().zip(elements) {
+            let log_bits = lanes + width;
+            if log_bits < 3 {
+                return Err(ConfigError::PartOfByte {
+                    mem,
+                    bits: 1 << log_bits,
+                    keys,
+                });
+            }
+            if log_bits - 3 > PAGE_BYTES.ilog2() {
+                return Err(ConfigError::ElementTooLarge {
+                    mem,
+                    log_bytes: log_bits - 3,
+                    keys,
+                });
+            }
+            log_elem_bytes[mem as usize] = log_bits - 3;
+        }
+
+        let acc = (config.log_acc_buff_size, "LOG_ACC_BUFF_SIZE", MemType::Acc);
+        let buffers = [
+            (config.log_uop_buff_size, "LOG_UOP_BUFF_SIZE", MemType::Uop),
+            (config.log_wgt_buff_size, "LOG_WGT_BUFF_SIZE", MemType::Wgt),
+            (config.log_inp_buff_size, "LOG_INP_BUFF_SIZE", MemType::Inp),
+            acc,
+            // Outputs and 8-bit accumulators are views of the register file: one element each.
+            acc,
+            acc,
+        ];
+        let mut log_depth = [0; 6];
+        for (depth, (size, key, mem)) in log_depth.iter_mut().zip(buffers) {
+            let element = log_elem_bytes[mem as usize];
+            *depth = size
+                .checked_sub(element)
+                .ok_or_else(|| ConfigError::Value {
+                    key: key.into(),
+                    given: size.to_string(),
+                    expected: format!("at least {element}, for one {mem} element"),
+                })?;
+        }
+
+        let layout = |format| Layout::new(format, &log_depth);
+        let bodies = [
+            layout(&MEM)?,
+            layout(&MEM)?,
+            layout(&GEMM)?,
+            layout(&FINISH)?,
+            layout(&ALU)?,
+        ];
+        let uop = layout(&UOP)?;
+        let header = layout(&HEADER)?;
+        check_addressable(&bodies[0], &log_depth)?;
+        let digest = digest(&config);
+        Ok(Design(Arc::new(Inner {
+            config,
+            log_elem_bytes,
+            log_depth,
+            header,
+            bodies,
+            uop,
+            digest,
+        })))
+    }
+
+    /// The parameters.
+    pub fn config(&self) -> &HwConfig {
+        &self.0.config
+    }
+
+    /// Rows of a tensor register.
+    pub fn batch(&self) -> usize {
+        1 << self.0.config.log_batch
+    }
+
+    /// Input channels of a weight tile.
+    pub fn block_in(&self) -> usize {
+        1 << self.0.config.log_block_in
+    }
+
+    /// Output channels of a weight tile.
+    pub fn block_out(&self) -> usize {
+        1 << self.0.config.log_block_out
+    }
+
+    /// Bits of an input value.
+    pub fn inp_bits(&self) -> u32 {
+        1 << self.0.config.log_inp_width
+    }
+
+    /// Bits of a weight.
+    pub fn wgt_bits(&self) -> u32 {
+        1 << self.0.config.log_wgt_width
+    }
+
+    /// Bits of an accumulator.
+    pub fn acc_bits(&self) -> u32 {
+        1 << self.0.config.log_acc_width
+    }
+
+    /// Bits of an output value: those of an input value.
+    pub fn out_bits(&self) -> u32 {
+        self.inp_bits()
+    }
+
+    /// Bits of one value in DRAM; of a micro-op, all 32.
+    pub fn value_bits(&self, mem: MemType) -> u32 {
+        match mem {
+            MemType::Uop => 8 * UOP_BYTES as u32,
+            MemType::Wgt => self.wgt_bits(),
+            MemType::Inp => self.inp_bits(),
+            MemType::Acc => self.acc_bits(),
+            MemType::Out => self.out_bits(),
+            MemType::Acc8 => 8,
+        }
+    }
+
+    /// Values in an element; of micro-ops, one.
+    pub fn lanes(&self, mem: MemType) -> usize {
+        match mem {
+            MemType::Uop => 1,
+            MemType::Wgt => self.block_out() * self.block_in(),
+            MemType::Inp => self.batch() * self.block_in(),
+            MemType::Acc | MemType::Out | MemType::Acc8 => self.batch() * self.block_out(),
+        }
+    }
+
+    /// Bytes of an element in DRAM: at least 1, at most [`PAGE_BYTES`].
+    pub fn elem_bytes(&self, mem: MemType) -> usize {
+        1 << self.0.log_elem_bytes[mem as usize]
+    }
+
+    /// Bits of an element in DRAM.
+    pub fn elem_bits(&self, mem: MemType) -> usize {
+        8 * self.elem_bytes(mem)
+    }
+
+    /// Elements in the scratchpad. [`MemType::Out`] and [`MemType::Acc8`] are views of the register
+    /// file and as deep as it is.
+    pub fn depth(&self, mem: MemType) -> u32 {
+        1 << self.log_depth(mem)
+    }
+
+    /// log2 of [`Design::depth`].
+    pub fn log_depth(&self, mem: MemType) -> u32 {
+        self.0.log_depth[mem as usize]
+    }
+
+    /// Elements in one page of DRAM.
+    pub fn elems_per_page(&self, mem: MemType) -> usize {
+        PAGE_BYTES / self.elem_bytes(mem)
+    }
+
+    /// Whether LOAD takes [`MemType::Acc8`]: accumulators have 32 bits and inputs 8.
+    pub fn has_acc8(&self) -> bool {
+        self.acc_bits() == 32 && self.inp_bits() == 8
+    }
+
+    /// SHA-256 of the parameters that streams and results depend on: widths, batch, blocks,
+    /// buffer sizes and features, not the target, the clock, the bus, the queues or the part.
+    pub fn digest(&self) -> [u8; 32] {
+        self.0.digest
+    }
+
+    /// The largest trip count of a hardware loop.
+    pub fn max_iter(&self) -> u32 {
+        self.max(Opcode::Gemm, "iter_out")
+    }
+
+    /// The largest factor on a GEMM's or ALU's destination.
+    pub fn max_factor_dst(&self) -> u32 {
+        self.max(Opcode::Gemm, "dst_factor_out")
+    }
+
+    /// The largest factor on a GEMM's source.
+    pub fn max_factor_src(&self) -> u32 {
+        self.max(Opcode::Gemm, "src_factor_out")
+    }
+
+    /// The largest factor on an ALU's source.
+    pub fn max_factor_alu_src(&self) -> u32 {
+        self.max(Opcode::Alu, "src_factor_out")
+    }
+
+    /// The largest factor on a GEMM's weight.
+    pub fn max_factor_wgt(&self) -> u32 {
+        self.max(Opcode::Gemm, "wgt_factor_out")
+    }
+
+    /// The largest row count of a LOAD or STORE.
+    pub fn max_y_size(&self) -> u32 {
+        self.max(Opcode::Load, "y_size")
+    }
+
+    /// The largest row length of a LOAD or STORE, elements.
+    pub fn max_x_size(&self) -> u32 {
+        self.max(Opcode::Load, "x_size")
+    }
+
+    /// The largest row stride of a LOAD or STORE, elements.
+    pub fn max_x_stride(&self) -> u32 {
+        self.max(Opcode::Load, "x_stride")
+    }
+
+    /// The largest padding of a LOAD on each of its four sides, elements.
+    pub fn max_pad(&self) -> u32 {
+        self.max(Opcode::Load, "y_pad_0")
+    }
+
+    /// The smallest and the largest immediate of ALU.
+    pub fn imm_range(&self) -> (i32, i32) {
+        let (min, max) = self.place(Opcode::Alu, "imm").range();
+        // The field's type is `i32`, which bounds both.
+        (min as i32, max as i32)
+    }
+
+    fn max(&self, opcode: Opcode, field: &str) -> u32 {
+        // No field is wider than its `u32`.
+        self.place(opcode, field).range().1 as u32
+    }
+
+    fn place(&self, opcode: Opcode, field: &str) -> &Place {
+        match self.layout(opcode).place(field) {
+            Some(place) => place,
+            None => unreachable!("{opcode} has no field {field}"),
+        }
+    }
+
+    /// Where the token flags lie.
+    pub fn header(&self) -> &Layout {
+        &self.0.header
+    }
+
+    /// Where the fields of an instruction's body lie.
+    pub fn layout(&self, opcode: Opcode) -> &Layout {
+        &self.0.bodies[opcode as usize]
+    }
+
+    /// Where the fields of a micro-op lie.
+    pub fn uop_layout(&self) -> &Layout {
+        &self.0.uop
+    }
+
+    /// The bits of an instruction that no field covers.
+    pub fn free_bits(&self, opcode: Opcode) -> u128 {
+        let opcode_bits = (1 << OPCODE_BITS) - 1;
+        !(opcode_bits | self.header().covered | self.layout(opcode).covered)
+    }
+}
+
+/// A scratchpad must not be deeper than `sram_base` can name.
+fn check_addressable(mem_layout: &Layout, log_depth: &[u32; 6]) -> Result<(), ConfigError> {
+    let Some(place) = mem_layout.place("sram_base") else {
+        unreachable!("LOAD has a scratchpad address");
+    };
+    for mem in [MemType::Uop, MemType::Wgt, MemType::Inp, MemType::Acc] {
+        let depth = log_depth[mem as usize];
+        if depth > place.width {
+            return Err(ConfigError::Unaddressable {
+                field: place.field.name,
+                has: place.width,
+                mem,
+                depth,
+                key: format!("LOG_{}_BUFF_SIZE", mem.name().to_uppercase()),
+            });
+        }
+    }
+    Ok(())
+}
+
+fn digest(config: &HwConfig) -> [u8; 32] {
+    let mut config = config.clone();
+    let mut hash = Sha256::new();
+    for key in KEYS.iter().filter(|k| k.digested) {
+        hash.update(format!("{}={}\n", key.name, key.value(&mut config)));
+    }
+    hash.finalize().into()
+}
