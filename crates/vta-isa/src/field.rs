@@ -32,8 +32,9 @@ impl Width {
 /// How assembly text spells a field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Spelling {
-    /// After the dot of the mnemonic: `load.inp`.
-    Suffix,
+    /// After the dot of the mnemonic, by these names: `load.inp`. A code without a name is written
+    /// as a number.
+    Suffix(&'static [&'static str]),
     /// The field's own name, written when the bit is set.
     Flag,
     /// `key=value`, decimal. Neighbours with one key are written as one list: `iter=4,2`.
@@ -50,7 +51,7 @@ impl Spelling {
     pub fn key(&self) -> Option<&'static str> {
         match *self {
             Spelling::Dec(key) | Spelling::Hex(key) => Some(key),
-            Spelling::Suffix | Spelling::Flag | Spelling::Gate => None,
+            Spelling::Suffix(_) | Spelling::Flag | Spelling::Gate => None,
         }
     }
 }

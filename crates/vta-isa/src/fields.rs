@@ -7,6 +7,7 @@
 use crate::MemType::{Acc, Inp, Uop as UopMem, Wgt};
 use crate::field::Spelling::{Dec, Flag, Gate, Hex, Suffix};
 use crate::field::{Field, FieldType, Format, Values, Width, fields};
+use crate::{AluOp, MemType};
 
 fields! {
     /// The token flags of an instruction: it waits for the tokens it pops, runs, then pushes.
@@ -28,7 +29,7 @@ fields! {
     /// Sizes, strides and addresses count elements of the memory that `memory_type` names.
     pub struct MemInsn {
         /// The memory, as encoded; see [`MemInsn::mem`].
-        memory_type: u8 = Width::fixed(3), Suffix;
+        memory_type: u8 = Width::fixed(3), Suffix(MemType::NAMES);
         /// The first scratchpad element.
         sram_base: u32 = Width::fixed(16), Hex("sram");
         /// The first DRAM element: the byte address divided by the element's bytes.
@@ -100,7 +101,7 @@ fields! {
         /// Added to the source index in each inner iteration.
         src_factor_in: u32 = Width::index(&[Acc]), Dec("src");
         /// The operation, as encoded; see [`AluInsn::op`].
-        alu_opcode: u8 = Width::fixed(3), Suffix;
+        alu_opcode: u8 = Width::fixed(3), Suffix(AluOp::NAMES);
         /// Whether the second operand is `imm` rather than the source accumulator.
         use_imm: bool = Width::fixed(1), Gate;
         /// The immediate operand.

@@ -21,9 +21,20 @@ macro_rules! coded {
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum $name { $( $(#[$vmeta])+ $variant = $code, )* }
 
+        const _: () = {
+            let mut code = 0;
+            while code < $name::ALL.len() {
+                assert!($name::ALL[code] as usize == code, "codes count up from 0");
+                code += 1;
+            }
+        };
+
         impl $name {
             /// Every value, in the order of the codes.
             pub const ALL: &'static [$name] = &[$( $name::$variant ),*];
+
+            /// The names in assembly text, by code.
+            pub const NAMES: &'static [&'static str] = &[$( $text ),*];
 
             /// The value that `code` encodes, if it is defined.
             pub const fn from_code(code: u8) -> Option<$name> {
@@ -40,7 +51,7 @@ macro_rules! coded {
 
             /// The name in assembly text.
             pub const fn name(self) -> &'static str {
-                match self { $( $name::$variant => $text, )* }
+                Self::NAMES[self as usize]
             }
         }
 
