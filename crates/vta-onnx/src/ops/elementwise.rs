@@ -1,0 +1,92 @@
+//! Operators on elements, normalization, and reductions.
+
+use vta_graph::Op;
+
+use super::arrange;
+use crate::import::{Importer, Known};
+use crate::node::{NodeView, resolve_axes};
+
+pub(super) fn unary(im: &mut Importer, n: &NodeView, op: Op) -> Result<Known, String> {
+    im.emit(n, op, &[n.input(0)?.clone()])
+}
+
+pub(super) fn binary(im: &mut Importer, n: &NodeView, op: Op) -> Result<Known, String> {
+    im.fold_or_emit(n, op, &[n.input(0)?.clone(), n.input(1)?.clone()])
+}
+
+pub(super) fn leaky_relu(im: &mut Importer, n: &NodeView) -> Result<Known, String> {
+    let alpha = n.float("alpha")?.unwrap_or(0.01);
+    unary(im, n, Op::LeakyRelu { alpha })
+}
+
+pub(super) fn identity(_: &mut Importer, n: &NodeView) -> Result<Known, String> {
+    n.input(0).cloned()
+}
+
+/// Nothing is dropped outside training.
+pub(super) fn dropout(_: &mut Importer, n: &NodeView) -> Result<Known, String> {
+    if n.constant_scalar(2)?
+        .is_some_and(|training| training != 0.0)
+    {
+        return Err("training_mode is set; export the model for inference".into());
+    }
+    n.input(0).cloned()
+}
+
+/// The bounds are attributes before operator set 11 and inputs since.
+pub(super) fn clip(im: &mut Importer, n: &NodeView) -> Result<Known, String> {
+    let (lo, hi) = if n.opset < 11 {
+        (n.float("min")?, n.float("max")?)
+    } else {
+        (n.constant_scalar(1)?, n.constant_scalar(2)?)
+    };
+    let op = Op::Clip {
+        lo: lo.unwrap_or(f32::MIN),
+        hi: hi.unwrap_or(f32::MAX),
+    };
+    unary(im, n, op)
+}
+
+pub(super) fn batch_norm(im: &mut Importer, n: &NodeView) -> Result<Known, String> {
+    n.only_int("training_mode", 0)?;
+    n.only_int("spatial", 1)?;
+    let epsilon = n.float("epsilon")?.unwrap_or(1e-5);
+    let inputs = (0..5)
+        .map(|i| n.input(i).cloned())
+        .collect::<Result<Vec<_>, _>>()?;
+    im.emit(n, Op::BatchNorm { epsilon }, &inputs)
+}
+
+/// The axes are an attribute before operator set 18 and an input since; none means all.
+pub(super) fn reduce_mean(im: &mut Importer, n: &NodeView) -> Result<Known, String> {
+    let x = n.input(0)?;
+    let rank = im.shape(x).len();
+    let axes = if n.opset < 18 {
+        n.ints("axes")?
+    } else {
+        n.constant_ints(1)?
+    };
+    let axes = match axes.filter(|a| !a.is_empty()) {
+        Some(axes) => resolve_axes(&axes, rank)?,
+        None if n.flag("noop_with_empty_axes", false)? => return Ok(x.clone()),
+        None => (0..rank).collect(),
+    };
+    let keep_dims = n.flag("keepdims", true)?;
+    unary(im, n, Op::ReduceMean { axes, keep_dims })
+}
+
+/// Before operator set 13 everything from the axis on is one distribution; since then the axis
+/// alone is.
+pub(super) fn softmax(im: &mut Importer, n: &NodeView) -> Result<Known, String> {
+    let x = n.input(0)?.clone();
+    let shape = im.shape(&x).to_vec();
+    let axis = n.axis(if n.opset < 13 { 1 } else { -1 }, shape.len())?;
+    let spread = shape[axis + 1..].iter().any(|&d| d != 1);
+    if n.opset >= 13 || !spread {
+        return im.emit(n, Op::Softmax { axis }, &[x]);
+    }
+    let flat = arrange::flat(&shape, axis);
+    let x = im.emit_step(n, "flat", Op::Reshape { shape: flat }, &[x])?;
+    let y = im.emit_step(n, "softmax", Op::Softmax { axis: 1 }, &[x])?;
+    im.emit(n, Op::Reshape { shape }, &[y])
+}

@@ -1,0 +1,137 @@
+//! Matrix products. Where one side is a weight they become [`Op::Dense`].
+
+use std::sync::Arc;
+
+use vta_graph::{Op, Quant, Tensor};
+
+use super::arrange;
+use crate::fold;
+use crate::import::{Importer, Known};
+use crate::node::NodeView;
+
+pub(super) fn matmul(im: &mut Importer, n: &NodeView) -> Result<Known, String> {
+    let (a, b) = (n.input(0)?, n.input(1)?);
+    for (i, side) in [a, b].into_iter().enumerate() {
+        if im.shape(side).len() < 2 {
+            return Err(format!(
+                "input {i} has shape {:?}; rank 2 or more is supported",
+                im.shape(side)
+            ));
+        }
+    }
+    if is_weight(im, b) {
+        let weight = transposed(im, n, b)?;
+        return im.emit(n, Op::Dense, &[a.clone(), weight]);
+    }
+    im.emit(n, Op::MatMul, &[a.clone(), b.clone()])
+}
+
+/// `alpha * A * B + beta * C`, with `A` and `B` transposed where the node says so.
+pub(super) fn gemm(im: &mut Importer, n: &NodeView) -> Result<Known, String> {
+    let (mut a, b) = (n.input(0)?.clone(), n.input(1)?.clone());
+    for (i, side) in [&a, &b].into_iter().enumerate() {
+        if im.shape(side).len() != 2 {
+            return Err(format!(
+                "input {i} has shape {:?}, not rank 2",
+                im.shape(side)
+            ));
+        }
+    }
+    if n.flag("transA", false)? {
+        let perm = vec![1, 0];
+        a = im.emit_step(n, "a", Op::Transpose { perm }, &[a])?;
+    }
+    let trans_b = n.flag("transB", false)?;
+    let alpha = n.float("alpha")?.unwrap_or(1.0);
+    let beta = n.float("beta")?.unwrap_or(1.0);
+    let bias = n.optional(2).filter(|_| beta != 0.0).cloned();
+    let columns = im.shape(&b)[usize::from(!trans_b)];
+
+    let weight = if trans_b { b } else { transposed(im, n, &b)? };
+    let inputs = [a, weight];
+    let Some(bias) = bias else {
+        return if alpha == 1.0 {
+            im.emit(n, Op::Dense, &inputs)
+        } else {
+            let y = im.emit_step(n, "product", Op::Dense, &inputs)?;
+            im.emit(n, Op::Mul, &[y, scalar(n, "alpha", alpha)])
+        };
+    };
+    if alpha == 1.0 && beta == 1.0 {
+        if let Some(bias) = as_row(im, n, &bias, columns)? {
+            let [a, weight] = inputs;
+            return im.emit(n, Op::Dense, &[a, weight, bias]);
+        }
+    }
+    let mut y = im.emit_step(n, "product", Op::Dense, &inputs)?;
+    if alpha != 1.0 {
+        y = im.emit_step(n, "scaled", Op::Mul, &[y, scalar(n, "alpha", alpha)])?;
+    }
+    let bias = if beta == 1.0 {
+        bias
+    } else {
+        im.emit_step(n, "bias", Op::Mul, &[bias, scalar(n, "beta", beta)])?
+    };
+    im.emit(n, Op::Add, &[y, bias])
+}
+
+fn scalar(n: &NodeView, what: &str, value: f32) -> Known {
+    let name = format!("{}.{what}", n.proto.output[0]);
+    Known::constant(&name, Tensor::f32([1], vec![value]))
+}
+
+/// Whether a value is a constant matrix, dequantized or not.
+fn is_weight(im: &Importer, known: &Known) -> bool {
+    matches!(known, Known::Constant(_)) && im.shape(known).len() == 2
+}
+
+/// `[K, N]` as `[N, K]`.
+fn transposed(im: &mut Importer, n: &NodeView, known: &Known) -> Result<Known, String> {
+    let perm = vec![1, 0];
+    match known {
+        Known::Constant(c) => {
+            let name = format!("{}.weight", n.proto.output[0]);
+            arrange::permuted(im, c, perm, &name)
+        }
+        Known::Value(_) => im.emit_step(n, "weight", Op::Transpose { perm }, &[known.clone()]),
+    }
+}
+
+/// A bias that is the same for every row, as `[columns]`; `None` if it is another kind.
+fn as_row(
+    im: &mut Importer,
+    n: &NodeView,
+    bias: &Known,
+    columns: usize,
+) -> Result<Option<Known>, String> {
+    let shape = im.shape(bias);
+    if shape == [columns] {
+        return Ok(Some(bias.clone()));
+    }
+    let Known::Constant(c) = bias else {
+        return Ok(None);
+    };
+    let len = c.tensor.ty().len();
+    let row = len == columns && shape.last() == Some(&columns);
+    let name = format!("{}.bias", n.proto.output[0]);
+    match &c.quant {
+        None if row => {
+            let flat = (*c.tensor).clone().reshaped([columns]);
+            Ok(Some(Known::constant(&name, flat)))
+        }
+        None if len == 1 => {
+            im.charge(&[columns])?;
+            let one = (*c.tensor).clone().reshaped([1]);
+            Ok(Some(Known::constant(&name, fold::expand(&one, &[columns]))))
+        }
+        Some((quant, stored)) if row && quant.scale.len() == 1 => {
+            let flat = Arc::new((*c.tensor).clone().reshaped([columns]));
+            let quant = Quant {
+                axis: 0,
+                ..quant.clone()
+            };
+            Ok(Some(Known::dequantized(&name, flat, quant, stored)))
+        }
+        _ => Ok(None),
+    }
+}
