@@ -42,7 +42,7 @@ impl Affine {
         }
     }
 
-    fn combine(op: ExprOp, a: &Affine, b: &Affine) -> Option<Affine> {
+    pub(crate) fn combine(op: ExprOp, a: &Affine, b: &Affine) -> Option<Affine> {
         if let (Some(a), Some(b)) = (a.as_const(), b.as_const()) {
             return op.apply(a, b).map(Affine::constant);
         }

@@ -11,13 +11,19 @@
 //! The text form and the meaning of every statement are described in `docs/tir.md`.
 
 mod affine;
+mod bounds;
 mod expr;
+pub mod intrinsics;
 mod program;
+mod region;
 mod text;
 
 pub use affine::Affine;
+pub use bounds::LoopNest;
 pub use expr::{EvalError, Expr, ExprOp, Name, var};
+pub use intrinsics::{Geometry, Intrinsic};
 pub use program::{
     Access, AluOp, Buffer, DType, Direction, ELEM_RANK, Operand, Param, Program, Scope, Stmt,
     Value, ValueOp,
 };
+pub use text::{ParseError, parse};

@@ -1,0 +1,150 @@
+//! Which part of a buffer statements touch.
+
+use crate::affine::Affine;
+use crate::bounds::LoopNest;
+use crate::expr::{Expr, ExprOp, Name};
+use crate::program::{Access, Operand, Stmt};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Use {
+    Read,
+    Write,
+    /// Adds to what is there; such uses commute with each other.
+    Accumulate,
+}
+
+/// A box of a buffer that one statement uses: index and extent (1 where absent) per dimension. Statements on whole
+/// elements give the leading dimensions only.
+pub(crate) struct Touch<'a> {
+    pub(crate) access: &'a Access,
+    pub(crate) extents: &'a [Expr],
+    pub(crate) kind: Use,
+    pub(crate) padded: bool,
+}
+
+impl Stmt {
+    /// Calls `f` on every box that this statement itself uses.
+    pub(crate) fn for_each_touch<'a>(&'a self, f: &mut impl FnMut(Touch<'a>)) {
+        let mut touch = |kind, access, extents, padded| {
+            f(Touch {
+                access,
+                extents,
+                kind,
+                padded,
+            })
+        };
+        match self {
+            Stmt::For { .. } | Stmt::Alloc { .. } => {}
+            Stmt::Assign { dst, value } | Stmt::Accumulate { dst, value } => {
+                value.for_each_read(&mut |access, padded| touch(Use::Read, access, &[], padded));
+                let kind = if matches!(self, Stmt::Assign { .. }) {
+                    Use::Write
+                } else {
+                    Use::Accumulate
+                };
+                touch(kind, dst, &[], false);
+            }
+            Stmt::Load {
+                dst,
+                src,
+                padded,
+                extents,
+            } => {
+                touch(Use::Read, src, extents, *padded);
+                touch(Use::Write, dst, extents, false);
+            }
+            Stmt::Store { dst, src, extents } => {
+                touch(Use::Read, src, extents, false);
+                touch(Use::Write, dst, extents, false);
+            }
+            Stmt::Gemm { acc, inp, wgt } => {
+                touch(Use::Read, inp, &[], false);
+                touch(Use::Read, wgt, &[], false);
+                touch(Use::Accumulate, acc, &[], false);
+            }
+            Stmt::Reset { acc } => touch(Use::Write, acc, &[], false),
+            Stmt::Alu { dst, src, .. } => {
+                if let Operand::Elem(src) = src {
+                    touch(Use::Read, src, &[], false);
+                }
+                touch(Use::Read, dst, &[], false);
+                touch(Use::Write, dst, &[], false);
+            }
+        }
+    }
+}
+
+/// Calls `f` on every touch in `body`, with the loops around it, those of `nest` included.
+pub(crate) fn for_each_touch<'a>(
+    nest: &mut LoopNest,
+    body: &'a [Stmt],
+    f: &mut impl FnMut(&LoopNest, Touch<'a>),
+) {
+    for stmt in body {
+        stmt.for_each_touch(&mut |touch| f(nest, touch));
+        if let Stmt::For { var, extent, .. } = stmt {
+            nest.push(var.clone(), extent.clone());
+            for_each_touch(nest, stmt.children(), f);
+            nest.pop();
+        } else {
+            for_each_touch(nest, stmt.children(), f);
+        }
+    }
+}
+
+/// Inclusive bounds per dimension, in terms of the loops that were kept.
+pub(crate) type Hull = Vec<(Affine, Affine)>;
+
+/// The bounding box of all that `body` touches of `buffer` during one iteration of the loops `nest` around it.
+/// Nothing if it touches nothing; an error naming the index that has no bound.
+pub(crate) fn hull(nest: &LoopNest, body: &[Stmt], buffer: &Name) -> Result<Option<Hull>, Expr> {
+    let keep = nest.depth();
+    let mut hull: Option<Hull> = None;
+    let mut failed = None;
+    for_each_touch(&mut nest.clone(), body, &mut |nest, touch| {
+        if touch.access.buffer != *buffer {
+            return;
+        }
+        let mut dims = Vec::with_capacity(touch.access.idx.len());
+        for (d, idx) in touch.access.idx.iter().enumerate() {
+            let bounds = || {
+                let first = idx.as_affine();
+                let width = touch
+                    .extents
+                    .get(d)
+                    .map_or(Affine::constant(1), Expr::as_affine);
+                let last = first.add(&width)?.add(&Affine::constant(-1))?;
+                Some((nest.least(&first, keep)?, nest.greatest(&last, keep)?))
+            };
+            match bounds() {
+                Some(bounds) => dims.push(bounds),
+                None => failed = Some(idx.clone()),
+            }
+        }
+        hull = Some(match hull.take() {
+            None => dims,
+            Some(hull) => hull.iter().zip(&dims).map(|(a, b)| union(a, b)).collect(),
+        });
+    });
+    match failed {
+        Some(idx) => Err(idx),
+        None => Ok(hull),
+    }
+}
+
+fn union(a: &(Affine, Affine), b: &(Affine, Affine)) -> (Affine, Affine) {
+    let low = Expr::bin(ExprOp::Min, a.0.to_expr(), b.0.to_expr());
+    let high = Expr::bin(ExprOp::Max, a.1.to_expr(), b.1.to_expr());
+    (low.as_affine(), high.as_affine())
+}
+
+/// Whether the box moves past itself with every step of the innermost loop of `nest`: in some dimension, a later
+/// iteration begins beyond the end of an earlier one.
+pub(crate) fn steps_past(nest: &LoopNest, hull: &Hull) -> Option<usize> {
+    let var = nest.vars().last()?;
+    hull.iter().position(|(low, high)| {
+        let next = low.to_expr().substitute(var, &(Expr::from(var) + 1));
+        nest.lower(&(next - high.to_expr()))
+            .is_some_and(|gap| gap >= 1)
+    })
+}
