@@ -10,6 +10,7 @@
 
 mod graph;
 mod infer;
+pub mod interp;
 mod op;
 mod tensor;
 mod verify;

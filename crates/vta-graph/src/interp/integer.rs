@@ -1,0 +1,105 @@
+//! Exact integer operators: the oracle.
+
+use super::convolve::Convolution;
+use super::{dims, i8s};
+use crate::{AddEpilogue, ConvAttrs, DType, Data, Requant, Tensor, TensorType};
+
+/// `x - zero_point`: at most 255 in magnitude, so that its product with a weight fits 16 bits.
+fn centred(x: &Tensor, zero_point: i32) -> Vec<i16> {
+    let difference = |&v: &i8| i16::from(v) - zero_point as i16;
+    i8s(x).iter().map(difference).collect()
+}
+
+fn mac(sum: i32, x: i16, weight: i16) -> i32 {
+    sum.wrapping_add(i32::from(x) * i32::from(weight))
+}
+
+pub(super) fn qconv(attrs: &ConvAttrs, zero_point: i32, x: &[&Tensor], ty: &TensorType) -> Data {
+    let convolution = Convolution {
+        attrs,
+        x: &centred(x[0], zero_point),
+        x_shape: dims(x[0].shape()),
+        weight: &centred(x[1], 0),
+        bias: x.get(2).map(|b| b.as_i32().expect("an i32 bias")),
+    };
+    Data::I32(convolution.sums(dims(&ty.shape), mac))
+}
+
+pub(super) fn qdense(zero_point: i32, x: &[&Tensor]) -> Data {
+    let (values, weight) = (centred(x[0], zero_point), centred(x[1], 0));
+    let bias = x.get(2).map(|b| b.as_i32().expect("an i32 bias"));
+    let [n, k] = dims(x[1].shape());
+    let mut y = Vec::with_capacity(values.len() / k * n);
+    for row in values.chunks_exact(k) {
+        for (i, weight) in weight.chunks_exact(k).enumerate() {
+            let products = row.iter().zip(weight);
+            let sum = products.fold(0, |s, (&x, &w)| mac(s, x, w));
+            y.push(bias.map_or(sum, |b| b[i].wrapping_add(sum)));
+        }
+    }
+    Data::I32(y)
+}
+
+/// Integers of at most 32 bits, widened.
+fn wide(x: &Tensor) -> Box<dyn Iterator<Item = i64> + '_> {
+    match x.data() {
+        Data::I32(v) => Box::new(v.iter().map(|&v| v.into())),
+        Data::I8(v) => Box::new(v.iter().map(|&v| v.into())),
+        Data::U8(v) => Box::new(v.iter().map(|&v| v.into())),
+        Data::F32(_) | Data::I64(_) => unreachable!("inference accepts i32 and narrower"),
+    }
+}
+
+/// Values that lie within `dtype`, as its data.
+pub(super) fn narrow(dtype: DType, values: impl Iterator<Item = i64>) -> Data {
+    match dtype {
+        DType::I32 => Data::I32(values.map(|v| v as i32).collect()),
+        DType::U8 => Data::U8(values.map(|v| v as u8).collect()),
+        _ => Data::I8(values.map(|v| v as i8).collect()),
+    }
+}
+
+/// `clamp(sum >> shift, lo, hi)`.
+fn finish(sum: i128, shift: u32, lo: i32, hi: i32) -> i64 {
+    (sum >> shift).clamp(lo.into(), hi.into()) as i64
+}
+
+impl Requant {
+    /// The definition, for one value of channel `c`.
+    pub fn apply(&self, x: i32, c: usize) -> i32 {
+        let mult = self.mult[c % self.mult.len()];
+        let add = self.add[c % self.add.len()];
+        let sum = i128::from(x) * i128::from(mult) + i128::from(add);
+        finish(sum, self.shift, self.lo, self.hi) as i32
+    }
+}
+
+impl AddEpilogue {
+    /// The definition, for one pair of values.
+    pub fn apply(&self, a: i32, b: i32) -> i32 {
+        let product = |x: i32, mult: i32| i128::from(x) * i128::from(mult);
+        let sum = product(a, self.mult_a) + product(b, self.mult_b) + i128::from(self.add);
+        finish(sum, self.shift, self.lo, self.hi) as i32
+    }
+}
+
+pub(super) fn requantize(r: &Requant, dtype: DType, x: &Tensor) -> Data {
+    let per_channel = r.mult.len().max(r.add.len()) > 1;
+    let (channels, plane) = match x.shape() {
+        [_, c, rest @ ..] if per_channel => (*c, rest.iter().product()),
+        shape => (1, shape.iter().product::<usize>()),
+    };
+    let values = wide(x).enumerate();
+    narrow(
+        dtype,
+        values.map(|(i, v)| r.apply(v as i32, i / plane % channels).into()),
+    )
+}
+
+pub(super) fn qadd(e: &AddEpilogue, dtype: DType, a: &Tensor, b: &Tensor) -> Data {
+    let pairs = wide(a).zip(wide(b));
+    narrow(
+        dtype,
+        pairs.map(|(a, b)| e.apply(a as i32, b as i32).into()),
+    )
+}

@@ -1,0 +1,139 @@
+//! Packed operators, element by element over blocked tensors.
+
+use super::{dims, i8s};
+use crate::{AddEpilogue, BlockedLayout, Data, PackedConv, Tensor, TensorType};
+
+/// Index arithmetic of a tensor in a [`BlockedLayout`].
+struct Blocked {
+    /// `[N blocks, C blocks, H, W, batch, lanes]`, border included.
+    extents: [usize; 6],
+    top: usize,
+    left: usize,
+}
+
+impl Blocked {
+    fn new(layout: &BlockedLayout, shape: [usize; 4]) -> Self {
+        Blocked {
+            extents: layout.packed_shape(shape).expect("a checked layout"),
+            top: layout.border[0],
+            left: layout.border[1],
+        }
+    }
+
+    /// First element of a block: `n` and `c` count blocks, `y` and `x` count from the corner
+    /// of the border.
+    fn block(&self, n: usize, c: usize, y: usize, x: usize) -> usize {
+        let [_, cs, h, w, batch, lanes] = self.extents;
+        (((n * cs + c) * h + y) * w + x) * batch * lanes
+    }
+
+    /// A logical element.
+    fn element(&self, [n, c, y, x]: [usize; 4]) -> usize {
+        let [.., batch, lanes] = self.extents;
+        self.block(n / batch, c / lanes, y + self.top, x + self.left)
+            + n % batch * lanes
+            + c % lanes
+    }
+}
+
+/// All indices of a logical tensor, row-major.
+fn indices([n, c, h, w]: [usize; 4]) -> impl Iterator<Item = [usize; 4]> {
+    (0..n * c * h * w).map(move |i| [i / (c * h * w), i / (h * w) % c, i / w % h, i % w])
+}
+
+/// An output tensor: `fill` on the border, zero within.
+fn blank(layout: &BlockedLayout, shape: [usize; 4], ty: &TensorType) -> Vec<i8> {
+    let at = Blocked::new(layout, shape);
+    let [nb, cb, ..] = at.extents;
+    let [_, _, h, w] = shape;
+    let mut y = vec![layout.fill as i8; ty.len()];
+    let run = w * layout.batch * layout.lanes;
+    for (n, c, row) in indices([nb, cb, h, 1]).map(|[n, c, row, _]| (n, c, row)) {
+        y[at.block(n, c, row + at.top, at.left)..][..run].fill(0);
+    }
+    y
+}
+
+pub(super) fn pack(layout: &BlockedLayout, x: &Tensor, ty: &TensorType) -> Data {
+    let shape = dims(x.shape());
+    let at = Blocked::new(layout, shape);
+    let mut y = blank(layout, shape, ty);
+    for (index, &v) in indices(shape).zip(i8s(x)) {
+        y[at.element(index)] = v;
+    }
+    Data::I8(y)
+}
+
+pub(super) fn unpack(layout: &BlockedLayout, shape: [usize; 4], x: &Tensor) -> Data {
+    let (at, x) = (Blocked::new(layout, shape), i8s(x));
+    Data::I8(indices(shape).map(|i| x[at.element(i)]).collect())
+}
+
+pub(super) fn vta_conv(c: &PackedConv, x: &Tensor, weight: &Tensor, ty: &TensorType) -> Data {
+    let from = Blocked::new(&c.in_layout, c.in_shape);
+    let to = Blocked::new(&c.out_layout, c.out_shape);
+    let [nb, ib, h, w, batch, bi] = from.extents;
+    let [_, ob, _, _, _, bo] = to.extents;
+    let [_, _, oh, ow] = c.out_shape;
+    let [kh, kw] = c.window.kernel;
+    let widen = |t: &Tensor| -> Vec<i16> { i8s(t).iter().map(|&v| v.into()).collect() };
+    let (x, weight) = (widen(x), widen(weight));
+    // Where a window position falls in the stored tensor; `None` beyond its border.
+    let stored = |axis: usize, o: usize, k: usize, origin: usize, extent: usize| {
+        let at = o * c.window.stride[axis] + k * c.window.dilation[axis] + origin;
+        at.checked_sub(c.window.pads[axis]).filter(|&i| i < extent)
+    };
+    let mut y = blank(&c.out_layout, c.out_shape, ty);
+    let mut acc = vec![0i32; batch * bo];
+    for [n, o, oy, ox] in indices([nb, ob, oh, ow]) {
+        acc.fill(0);
+        for [i, ky, kx, _] in indices([ib, kh, kw, 1]) {
+            let at = (
+                stored(0, oy, ky, from.top, h),
+                stored(1, ox, kx, from.left, w),
+            );
+            let (Some(iy), Some(ix)) = at else { continue };
+            let x = &x[from.block(n, i, iy, ix)..][..batch * bi];
+            let k = ((o * ib + i) * kh + ky) * kw + kx;
+            let weight = &weight[k * bo * bi..][..bo * bi];
+            for (acc, x) in acc.chunks_exact_mut(bo).zip(x.chunks_exact(bi)) {
+                for (acc, weight) in acc.iter_mut().zip(weight.chunks_exact(bi)) {
+                    *acc = x.iter().zip(weight).fold(*acc, |acc, (&x, &k)| {
+                        acc.wrapping_add(i32::from(x) * i32::from(k))
+                    });
+                }
+            }
+        }
+        let block = to.block(n, o, oy + to.top, ox + to.left);
+        for (i, (y, &acc)) in y[block..].iter_mut().zip(&acc).enumerate() {
+            *y = c.requant.apply(acc, o * bo + i % bo) as i8;
+        }
+    }
+    Data::I8(y)
+}
+
+pub(super) fn vta_add(
+    shape: [usize; 4],
+    in_layouts: &[BlockedLayout; 2],
+    out_layout: &BlockedLayout,
+    add: &AddEpilogue,
+    x: &[&Tensor],
+    ty: &TensorType,
+) -> Data {
+    let [from_a, from_b] = [0, 1].map(|i| Blocked::new(&in_layouts[i], shape));
+    let to = Blocked::new(out_layout, shape);
+    let (a, b) = (i8s(x[0]), i8s(x[1]));
+    let mut y = blank(out_layout, shape, ty);
+    let [nb, cb, ..] = to.extents;
+    let [_, _, h, w] = shape;
+    for [n, c, row, column] in indices([nb, cb, h, w]) {
+        let block = |t: &Blocked| t.block(n, c, row + t.top, column + t.left);
+        let (a, b) = (&a[block(&from_a)..], &b[block(&from_b)..]);
+        let len = out_layout.batch * out_layout.lanes;
+        let y = &mut y[block(&to)..][..len];
+        for ((y, &a), &b) in y.iter_mut().zip(a).zip(b) {
+            *y = add.apply(a.into(), b.into()) as i8;
+        }
+    }
+    Data::I8(y)
+}
