@@ -1,0 +1,303 @@
+//! `pack`: the nodes chosen for the accelerator become packed operators over blocked tensors.
+//!
+//! A convolution and its requantization become one `vta.conv`, an addition a `vta.add`;
+//! `pack` and `unpack` appear where a tensor crosses between the host and the accelerator.
+//! Zero points end here: `sum((x - z) * w)` is `sum(x * w) - z * sum(w)`, whose second half is
+//! a constant of each channel, and padding that stands for `z` becomes a border that holds it.
+
+use std::collections::BTreeMap;
+
+use crate::{
+    BlockedLayout, DType, Graph, GraphError, Node, NodeId, Op, PackedConv, Requant, Tensor,
+    TensorType, ValueId,
+};
+
+/// The shape of the accelerator's registers, as far as layouts depend on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Registers {
+    /// Rows of a tensor register.
+    pub batch: usize,
+    /// Input lanes.
+    pub block_in: usize,
+    /// Output lanes.
+    pub block_out: usize,
+}
+
+/// Packs `graph`, in which `chosen` names the nodes that the accelerator runs.
+///
+/// A chosen `qconv` has a constant weight, no bias, one group, and a chosen `requantize` as its
+/// only reader; a chosen `qadd` has rank 4.
+pub fn run(graph: &mut Graph, chosen: &[NodeId], regs: Registers) -> Result<(), GraphError> {
+    let old = std::mem::take(graph);
+    let borders = borders(&old, chosen);
+    let mut p = Packer {
+        new: Graph {
+            name: old.name.clone(),
+            ..Graph::default()
+        },
+        plain: BTreeMap::new(),
+        packed: BTreeMap::new(),
+        borders,
+        regs,
+        old: &old,
+    };
+    for &v in &old.inputs {
+        let id = p.copy_value(v);
+        p.new.inputs.push(id);
+    }
+    for (i, node) in old.nodes.iter().enumerate() {
+        let is_chosen = chosen.contains(&NodeId(i as u32));
+        match &node.op {
+            Op::QConv(..) if is_chosen => {}
+            Op::Requantize(requant, dtype) if is_chosen => p.conv(node, requant, *dtype)?,
+            Op::QAdd(add, dtype) if is_chosen => p.add(node, add, *dtype)?,
+            _ => p.host(node)?,
+        }
+    }
+    for &v in &old.outputs {
+        let id = p.plain(v)?;
+        p.new.outputs.push(id);
+    }
+    *graph = p.new;
+    Ok(())
+}
+
+/// The border of each value that some chosen convolution pads with a zero point other than 0.
+fn borders(graph: &Graph, chosen: &[NodeId]) -> BTreeMap<ValueId, ([usize; 4], i32)> {
+    let mut out: BTreeMap<ValueId, ([usize; 4], i32)> = BTreeMap::new();
+    for &id in chosen {
+        let node = graph.node(id);
+        let Op::QConv(attrs, zero_point) = &node.op else {
+            continue;
+        };
+        if *zero_point == 0 {
+            continue;
+        }
+        let (border, fill) = out.entry(node.inputs[0]).or_insert(([0; 4], *zero_point));
+        debug_assert_eq!(fill, zero_point, "a tensor has one zero point");
+        for (have, want) in border.iter_mut().zip(attrs.window.pads) {
+            *have = (*have).max(want);
+        }
+    }
+    out.retain(|_, (border, _)| border.iter().any(|&b| b > 0));
+    out
+}
+
+struct Packer<'a> {
+    old: &'a Graph,
+    new: Graph,
+    /// New values by old ones, as NCHW tensors.
+    plain: BTreeMap<ValueId, ValueId>,
+    /// New values by old ones and lanes, in a blocked layout.
+    packed: BTreeMap<(ValueId, usize), (ValueId, BlockedLayout)>,
+    borders: BTreeMap<ValueId, ([usize; 4], i32)>,
+    regs: Registers,
+}
+
+impl Packer<'_> {
+    fn copy_value(&mut self, v: ValueId) -> ValueId {
+        let value = self.old.value(v);
+        let id = self.new.add_value(&value.name, value.ty.clone());
+        self.new.values[id.0 as usize].constant = value.constant.clone();
+        self.plain.insert(v, id);
+        id
+    }
+
+    /// The value as an NCHW tensor, unpacked or copied on first use.
+    fn plain(&mut self, v: ValueId) -> Result<ValueId, GraphError> {
+        if let Some(&id) = self.plain.get(&v) {
+            return Ok(id);
+        }
+        let mut blocked = self.packed.range((v, 0)..=(v, usize::MAX));
+        let Some((packed, layout)) = blocked.next().map(|(_, found)| found.clone()) else {
+            return Ok(self.copy_value(v));
+        };
+        let value = self.old.value(v);
+        let op = Op::Unpack {
+            layout,
+            shape: four(&value.ty)?,
+        };
+        let name = format!("{}.unpack", value.name);
+        let id = self.new.add_node(&name, op, &[packed], &value.name)?;
+        self.plain.insert(v, id);
+        Ok(id)
+    }
+
+    /// The layout of `v` in `lanes` channels a register.
+    fn layout(&self, v: ValueId, lanes: usize) -> BlockedLayout {
+        let (border, fill) = self.borders.get(&v).copied().unwrap_or_default();
+        BlockedLayout {
+            batch: self.regs.batch,
+            lanes,
+            border,
+            fill,
+        }
+    }
+
+    /// The value in blocks of `lanes`, packed by the host where the accelerator did not
+    /// already leave it so.
+    fn packed(&mut self, v: ValueId, lanes: usize) -> Result<(ValueId, BlockedLayout), GraphError> {
+        if let Some(found) = self.packed.get(&(v, lanes)) {
+            return Ok(found.clone());
+        }
+        let layout = self.layout(v, lanes);
+        let plain = self.plain(v)?;
+        let name = &self.old.value(v).name;
+        let id = self.new.add_node(
+            &format!("{name}.pack"),
+            Op::Pack(layout.clone()),
+            &[plain],
+            &format!("{name}.packed{lanes}"),
+        )?;
+        self.packed.insert((v, lanes), (id, layout.clone()));
+        Ok((id, layout))
+    }
+
+    fn host(&mut self, node: &Node) -> Result<(), GraphError> {
+        let inputs = node
+            .inputs
+            .iter()
+            .map(|&v| self.plain(v))
+            .collect::<Result<Vec<_>, _>>()?;
+        let name = &self.old.value(node.output).name;
+        let id = self
+            .new
+            .add_node(&node.name, node.op.clone(), &inputs, name)?;
+        self.plain.insert(node.output, id);
+        Ok(())
+    }
+
+    fn conv(&mut self, node: &Node, requant: &Requant, dtype: DType) -> Result<(), GraphError> {
+        let producers = self.old.producers();
+        let conv = self
+            .old
+            .node(producers[node.inputs[0].0 as usize].expect("a chosen qconv"));
+        let Op::QConv(attrs, zero_point) = &conv.op else {
+            unreachable!("a chosen qconv")
+        };
+        let weight = self
+            .old
+            .constant(conv.inputs[1])
+            .expect("a constant weight");
+        let sums = channel_sums(weight);
+        let (x, in_layout) = self.packed(conv.inputs[0], self.regs.block_in)?;
+        let packed = pack_weight(weight, self.regs);
+        let w = self.new.add_constant(
+            &format!("{}.packed", self.old.value(conv.inputs[1]).name),
+            packed,
+        );
+        let out_layout = self.layout(node.output, self.regs.block_out);
+        let op = Op::VtaConv(PackedConv {
+            in_shape: four(&self.old.value(conv.inputs[0]).ty)?,
+            out_shape: four(&self.old.value(node.output).ty)?,
+            window: attrs.window.clone(),
+            in_layout,
+            out_layout: out_layout.clone(),
+            requant: fold_zero_point(requant, &sums, *zero_point, self.regs.block_out, &node.name)?,
+        });
+        self.accelerated(&conv.name, op, dtype, &[x, w], node.output, out_layout)
+    }
+
+    fn add(
+        &mut self,
+        node: &Node,
+        add: &crate::AddEpilogue,
+        dtype: DType,
+    ) -> Result<(), GraphError> {
+        let (a, layout_a) = self.packed(node.inputs[0], self.regs.block_out)?;
+        let (b, layout_b) = self.packed(node.inputs[1], self.regs.block_out)?;
+        let out_layout = self.layout(node.output, self.regs.block_out);
+        let op = Op::VtaAdd {
+            shape: four(&self.old.value(node.output).ty)?,
+            in_layouts: [layout_a, layout_b],
+            out_layout: out_layout.clone(),
+            add: add.clone(),
+        };
+        self.accelerated(&node.name, op, dtype, &[a, b], node.output, out_layout)
+    }
+
+    fn accelerated(
+        &mut self,
+        name: &str,
+        op: Op,
+        dtype: DType,
+        inputs: &[ValueId],
+        output: ValueId,
+        layout: BlockedLayout,
+    ) -> Result<(), GraphError> {
+        let value = format!("{}.packed", self.old.value(output).name);
+        let id = self.new.add_node(name, op, inputs, &value)?;
+        debug_assert_eq!(self.new.value(id).ty.dtype, dtype);
+        self.packed.insert((output, layout.lanes), (id, layout));
+        Ok(())
+    }
+}
+
+fn four(ty: &TensorType) -> Result<[usize; 4], GraphError> {
+    ty.shape[..]
+        .try_into()
+        .map_err(|_| GraphError::Invalid(format!("{ty} has no NCHW shape")))
+}
+
+/// The sum of each output channel's weights.
+fn channel_sums(weight: &Tensor) -> Vec<i64> {
+    let values = weight.to_ints().expect("integer weights");
+    let each = values.len() / weight.shape()[0].max(1);
+    values.chunks(each.max(1)).map(|c| c.iter().sum()).collect()
+}
+
+/// `[O, I, KH, KW]` to `[O/bo, I/bi, KH, KW, bo, bi]`, zero where a block reaches past the
+/// channels.
+fn pack_weight(weight: &Tensor, regs: Registers) -> Tensor {
+    let [o, i, kh, kw] = weight.shape()[..] else {
+        unreachable!("weights have rank 4")
+    };
+    let values = weight.to_ints().expect("integer weights");
+    let (bo, bi) = (regs.block_out, regs.block_in);
+    let shape = vec![o.div_ceil(bo), i.div_ceil(bi), kh, kw, bo, bi];
+    let mut out = vec![0i64; shape.iter().product()];
+    for oc in 0..o {
+        for ic in 0..i {
+            for k in 0..kh * kw {
+                let block = ((oc / bo) * shape[1] + ic / bi) * kh * kw + k;
+                out[(block * bo + oc % bo) * bi + ic % bi] = values[(oc * i + ic) * kh * kw + k];
+            }
+        }
+    }
+    Tensor::from_ints(weight.dtype(), shape, &out)
+}
+
+/// The requantization over whole blocks of channels, with `-zero_point * sum(w)` in its addend.
+fn fold_zero_point(
+    requant: &Requant,
+    sums: &[i64],
+    zero_point: i32,
+    block: usize,
+    node: &str,
+) -> Result<Requant, GraphError> {
+    let pick = |v: &[i64], c: usize| if v.len() == 1 { v[0] } else { v[c] };
+    let mults: Vec<i64> = requant.mult.iter().map(|&m| m.into()).collect();
+    let mut mult = Vec::new();
+    let mut add = Vec::new();
+    for (c, sum) in sums.iter().enumerate() {
+        let m = pick(&mults, c);
+        let term = i128::from(m) * i128::from(*sum) * i128::from(zero_point);
+        let d = i64::try_from(i128::from(pick(&requant.add, c)) - term).map_err(|_| {
+            GraphError::Node {
+                node: node.to_string(),
+                op: "requantize".to_string(),
+                why: format!("channel {c}: its zero point's share leaves 64 bits"),
+            }
+        })?;
+        mult.push(m as i32);
+        add.push(d);
+    }
+    let whole = sums.len().div_ceil(block) * block;
+    mult.resize(whole, 0);
+    add.resize(whole, 0);
+    Ok(Requant {
+        mult,
+        add,
+        ..requant.clone()
+    })
+}

@@ -1,0 +1,154 @@
+//! What values integers can take: intervals proven from weights, never from observation.
+
+use crate::{DType, Graph, GraphError, Node, NodeId, Op, Requant, ValueId};
+
+/// Smallest and largest value.
+pub type Interval = (i64, i64);
+
+/// The interval of every integer value, by value id; `None` for the others. Inputs take any
+/// value of their type.
+pub fn value_bounds(graph: &Graph) -> Vec<Option<Interval>> {
+    let mut bounds: Vec<Option<Interval>> = graph
+        .values
+        .iter()
+        .map(|v| match &v.constant {
+            Some(tensor) => tensor.to_ints().and_then(|t| span(t.into_iter())),
+            None => v.ty.dtype.range(),
+        })
+        .collect();
+    for node in &graph.nodes {
+        let at = |i: usize| bounds[node.inputs[i].0 as usize];
+        let proven = match &node.op {
+            Op::QConv(..) | Op::QDense(_) => {
+                at(0)
+                    .and_then(|x| sum_bounds(graph, node, x))
+                    .and_then(|channels| {
+                        let (lo, hi) = channels.into_iter().reduce(hull)?;
+                        // Sums wrap: beyond 32 bits they can be anything.
+                        let (min, max) = DType::I32.range().expect("an integer type");
+                        (lo >= min && hi <= max).then_some((lo, hi))
+                    })
+            }
+            Op::QSumPool(p, zero_point) => at(0).and_then(|(lo, hi)| {
+                let count = i64::try_from(p.window.kernel.iter().product::<usize>()).ok()?;
+                let z = i64::from(*zero_point);
+                let (lo, hi) = ((lo - z).checked_mul(count)?, (hi - z).checked_mul(count)?);
+                // Padding adds nothing, so that a window may sum fewer elements.
+                let padded = p.window.pads != [0; 4] || p.extra != [0, 0];
+                Some(if padded {
+                    (lo.min(0), hi.max(0))
+                } else {
+                    (lo, hi)
+                })
+            }),
+            Op::Requantize(r, _) => at(0).map(|x| requantized(r, x)),
+            Op::QAdd(e, _) => at(0).zip(at(1)).map(|(a, b)| {
+                let times = |(lo, hi): Interval, m: i32| {
+                    let (p, q) = (
+                        i128::from(lo) * i128::from(m),
+                        i128::from(hi) * i128::from(m),
+                    );
+                    (p.min(q), p.max(q))
+                };
+                let (a, b) = (times(a, e.mult_a), times(b, e.mult_b));
+                let y = |sum: i128| {
+                    let y = (sum + i128::from(e.add)) >> e.shift;
+                    y.clamp(e.lo.into(), e.hi.into()) as i64
+                };
+                (y(a.0 + b.0), y(a.1 + b.1))
+            }),
+            Op::Clip { lo, hi } => at(0).map(|(min, max)| {
+                (
+                    min.clamp(*lo as i64, *hi as i64),
+                    max.clamp(*lo as i64, *hi as i64),
+                )
+            }),
+            Op::Relu => at(0).map(|(lo, hi)| (lo.max(0), hi.max(0))),
+            Op::Pad { value, .. } => at(0).map(|x| hull(x, (*value as i64, *value as i64))),
+            Op::Concat { .. } => {
+                let all: Option<Vec<_>> = (0..node.inputs.len()).map(at).collect();
+                all.and_then(|all| all.into_iter().reduce(hull))
+            }
+            Op::MaxPool(_) | Op::Reshape { .. } | Op::Transpose { .. } | Op::Slice { .. } => at(0),
+            _ => None,
+        };
+        let bound = &mut bounds[node.output.0 as usize];
+        // Never wider than the type.
+        *bound = match (proven, *bound) {
+            (Some((lo, hi)), Some((min, max))) if lo <= max && hi >= min => {
+                Some((lo.max(min), hi.min(max)))
+            }
+            (_, whole) => whole,
+        };
+    }
+    bounds
+}
+
+/// The interval of each output channel's accumulator (bias included) of a `qconv` or
+/// `qdense`, from its constant weights and what is proven of its input. Padding counts as
+/// the zero point, which contributes nothing.
+///
+/// # Errors
+/// If the node is another operator, or its weight or bias is not constant.
+pub fn accumulator_bounds(graph: &Graph, node: NodeId) -> Result<Vec<Interval>, GraphError> {
+    let node = graph.node(node);
+    let input = value_bounds(graph)[node.inputs[0].0 as usize];
+    let sums = input.and_then(|x| sum_bounds(graph, node, x));
+    sums.ok_or_else(|| GraphError::Node {
+        node: node.name.clone(),
+        op: node.op.name().to_string(),
+        why: "accumulator bounds exist for qconv and qdense with constant weight and bias".into(),
+    })
+}
+
+fn sum_bounds(graph: &Graph, node: &Node, (lo, hi): Interval) -> Option<Vec<Interval>> {
+    let (zero_point, padded) = match &node.op {
+        Op::QConv(a, z) => (i64::from(*z), a.window.pads != [0; 4]),
+        Op::QDense(z) => (i64::from(*z), false),
+        _ => return None,
+    };
+    let integers = |v: ValueId| graph.constant(v)?.to_ints();
+    let weight = integers(node.inputs[1])?;
+    let channels = *graph.value(node.inputs[1]).ty.shape.first()?;
+    let bias = match node.inputs.get(2) {
+        Some(&bias) => integers(bias)?,
+        None => vec![0; channels],
+    };
+    let (mut lo, mut hi) = (lo - zero_point, hi - zero_point);
+    if padded {
+        (lo, hi) = (lo.min(0), hi.max(0));
+    }
+    let sums = weight
+        .chunks(weight.len() / channels)
+        .zip(bias)
+        .map(|(row, b)| {
+            row.iter().fold((b, b), |(min, max), w| {
+                let (p, q) = (lo * w, hi * w);
+                (min + p.min(q), max + p.max(q))
+            })
+        });
+    Some(sums.collect())
+}
+
+/// A requantization is monotone: its ends are those of its operand, channel by channel.
+fn requantized(r: &Requant, (lo, hi): Interval) -> Interval {
+    let channels = r.mult.len().max(r.add.len());
+    let ends = (0..channels).map(|c| {
+        let mult = i128::from(r.mult[c.min(r.mult.len() - 1)]);
+        let add = i128::from(r.add[c.min(r.add.len() - 1)]);
+        let y = |x: i64| {
+            let y = (i128::from(x) * mult + add) >> r.shift;
+            y.clamp(r.lo.into(), r.hi.into()) as i64
+        };
+        (y(lo), y(hi))
+    });
+    ends.reduce(hull).unwrap_or((r.lo.into(), r.hi.into()))
+}
+
+fn hull(a: Interval, b: Interval) -> Interval {
+    (a.0.min(b.0), a.1.max(b.1))
+}
+
+fn span(values: impl Iterator<Item = i64>) -> Option<Interval> {
+    values.map(|v| (v, v)).reduce(hull)
+}

@@ -1,0 +1,50 @@
+//! The operand widths that a quantization is for.
+
+use crate::DType;
+
+/// Widths of a design's operands, in bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct QuantTarget {
+    /// Activations, 1, 2, 4 or 8.
+    pub inp_bits: u32,
+    /// Weights, 1, 2, 4 or 8.
+    pub wgt_bits: u32,
+    /// Accumulators, at most 32.
+    pub acc_bits: u32,
+}
+
+impl Default for QuantTarget {
+    /// 8-bit operands, 32-bit accumulators.
+    fn default() -> Self {
+        QuantTarget {
+            inp_bits: 8,
+            wgt_bits: 8,
+            acc_bits: 32,
+        }
+    }
+}
+
+impl QuantTarget {
+    /// Type of activations; `None` if there is none of that width.
+    pub fn activation(&self) -> Option<DType> {
+        DType::signed(self.inp_bits).filter(|d| d.is_narrow())
+    }
+
+    /// Type of weights; `None` if there is none of that width.
+    pub fn weight(&self) -> Option<DType> {
+        DType::signed(self.wgt_bits).filter(|d| d.is_narrow())
+    }
+
+    /// Largest value of an accumulator.
+    pub fn acc_max(&self) -> i64 {
+        (1 << (self.acc_bits - 1)) - 1
+    }
+
+    /// The largest right shift after which a result of `out` still has a value before the shift
+    /// that fits an accumulator: `(hi + 1) << shift` must.
+    pub fn max_shift(&self, out: DType) -> u32 {
+        let (lo, hi) = out.range().expect("an integer type");
+        let magnitude = (hi + 1).max(-lo) as u64;
+        (self.acc_bits - 1).saturating_sub(magnitude.ilog2() + 1)
+    }
+}
