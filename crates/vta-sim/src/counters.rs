@@ -1,0 +1,125 @@
+//! What a run did, in numbers.
+
+use std::ops::AddAssign;
+
+use serde::Serialize;
+use vta_isa::{AluOp, MemType};
+
+macro_rules! counters {
+    ($($(#[$meta:meta])* pub struct $name:ident { $($(#[$field_meta:meta])* pub $field:ident: $ty:ty,)* })*) => {$(
+        $(#[$meta])*
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+        pub struct $name { $($(#[$field_meta])* pub $field: $ty,)* }
+
+        impl AddAssign for $name {
+            fn add_assign(&mut self, other: $name) { $(self.$field += other.$field;)* }
+        }
+    )*};
+}
+
+counters! {
+    /// Everything that is counted. Padding moves no byte of DRAM and is not counted.
+    pub struct Counters {
+        /// Instructions retired, by kind.
+        pub insns: InsnCounters,
+        /// DRAM bytes that LOAD read, by the memory that they went to.
+        pub load_bytes: Bytes,
+        /// DRAM bytes that STORE wrote.
+        pub store_bytes: u64,
+        /// Micro-ops copied to the micro-op memory.
+        pub uops_loaded: u64,
+        /// Micro-op executions of GEMM that multiply.
+        pub gemm_ops: u64,
+        /// Micro-op executions of GEMM that reset an accumulator element.
+        pub reset_ops: u64,
+        /// Multiply-accumulates: `gemm_ops` times `batch * block_in * block_out`.
+        pub macs: u64,
+        /// Micro-op executions of ALU, by opcode.
+        pub alu_ops: AluCounters,
+    }
+
+    /// Instructions by kind. A LOAD or STORE that moves nothing counts as `sync` only.
+    pub struct InsnCounters {
+        /// LOAD.
+        pub load: u64,
+        /// STORE.
+        pub store: u64,
+        /// GEMM, resets included.
+        pub gemm: u64,
+        /// ALU.
+        pub alu: u64,
+        /// LOAD or STORE with `x_size = 0`.
+        pub sync: u64,
+        /// FINISH.
+        pub finish: u64,
+    }
+
+    /// Bytes by memory type.
+    pub struct Bytes {
+        /// Micro-ops.
+        pub uop: u64,
+        /// Weights.
+        pub wgt: u64,
+        /// Inputs.
+        pub inp: u64,
+        /// Accumulators at full width.
+        pub acc: u64,
+        /// 8-bit values that become accumulators.
+        pub acc8: u64,
+    }
+
+    /// ALU micro-op executions by opcode.
+    pub struct AluCounters {
+        /// MIN.
+        pub min: u64,
+        /// MAX.
+        pub max: u64,
+        /// ADD.
+        pub add: u64,
+        /// SHR.
+        pub shr: u64,
+        /// MUL.
+        pub mul: u64,
+    }
+}
+
+impl InsnCounters {
+    /// All instructions.
+    pub fn total(&self) -> u64 {
+        self.load + self.store + self.gemm + self.alu + self.sync + self.finish
+    }
+}
+
+impl Bytes {
+    /// Bytes of all memory types.
+    pub fn total(&self) -> u64 {
+        self.uop + self.wgt + self.inp + self.acc + self.acc8
+    }
+
+    pub(crate) fn add(&mut self, memory: MemType, bytes: u64) {
+        *match memory {
+            MemType::Uop => &mut self.uop,
+            MemType::Wgt => &mut self.wgt,
+            MemType::Inp => &mut self.inp,
+            MemType::Acc | MemType::Out => &mut self.acc,
+            MemType::Acc8 => &mut self.acc8,
+        } += bytes;
+    }
+}
+
+impl AluCounters {
+    /// ALU micro-op executions of all opcodes.
+    pub fn total(&self) -> u64 {
+        self.min + self.max + self.add + self.shr + self.mul
+    }
+
+    pub(crate) fn add(&mut self, op: AluOp, count: u64) {
+        *match op {
+            AluOp::Min => &mut self.min,
+            AluOp::Max => &mut self.max,
+            AluOp::Add => &mut self.add,
+            AluOp::Shr => &mut self.shr,
+            AluOp::Mul => &mut self.mul,
+        } += count;
+    }
+}

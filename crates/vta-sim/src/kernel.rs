@@ -1,0 +1,214 @@
+//! The scratchpads and what GEMM and ALU do to them.
+
+use vta_isa::{AluOp, Design, MemType, Uop};
+
+use crate::access::{Kernel, KernelOp};
+use crate::lanes::wrap;
+
+/// Calls `body` with the function of an ALU operation, so that its loops are compiled for each.
+macro_rules! with_op {
+    ($op:expr, $bits:expr, |$f:ident| $body:expr) => {{
+        let bits = $bits;
+        match $op {
+            AluOp::Min => {
+                let $f = move |a: i32, b: i32| wrap(a.min(b), bits);
+                $body
+            }
+            AluOp::Max => {
+                let $f = move |a: i32, b: i32| wrap(a.max(b), bits);
+                $body
+            }
+            AluOp::Add => {
+                let $f = move |a: i32, b: i32| wrap(a.wrapping_add(b), bits);
+                $body
+            }
+            AluOp::Shr => {
+                let $f = move |a: i32, b: i32| wrap(shift(a, b), bits);
+                $body
+            }
+            AluOp::Mul => {
+                let $f = move |a: i32, b: i32| wrap(a.wrapping_mul(b), bits);
+                $body
+            }
+        }
+    }};
+}
+
+/// The scratchpads, one lane for each value whatever its width.
+#[derive(Clone, Debug)]
+pub(crate) struct Scratch {
+    pub(crate) uop: Vec<Uop>,
+    /// `[element][batch][block_in]`
+    pub(crate) inp: Vec<i8>,
+    /// `[element][block_in][block_out]`: transposed, so that the innermost loop of GEMM runs over
+    /// independent accumulators, and at the width of the products' factors.
+    pub(crate) wgt: Vec<i16>,
+    /// `[element][batch][block_out]`
+    pub(crate) acc: Vec<i32>,
+    shape: Shape,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Shape {
+    batch: usize,
+    block_in: usize,
+    block_out: usize,
+    acc_bits: u32,
+}
+
+impl Scratch {
+    pub(crate) fn new(design: &Design) -> Scratch {
+        let lanes = |memory| design.depth(memory) as usize * design.lanes(memory);
+        Scratch {
+            uop: vec![Uop::default(); lanes(MemType::Uop)],
+            inp: vec![0; lanes(MemType::Inp)],
+            wgt: vec![0; lanes(MemType::Wgt)],
+            acc: vec![0; lanes(MemType::Acc)],
+            shape: Shape {
+                batch: design.batch(),
+                block_in: design.block_in(),
+                block_out: design.block_out(),
+                acc_bits: design.acc_bits(),
+            },
+        }
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.uop.fill(Uop::default());
+        self.inp.fill(0);
+        self.wgt.fill(0);
+        self.acc.fill(0);
+    }
+
+    /// Carries out a kernel whose indices are in range.
+    pub(crate) fn run(&mut self, kernel: &Kernel) {
+        let Some(uops) = self.uop.get(kernel.uop_range()) else {
+            return;
+        };
+        let shape = self.shape;
+        let lanes = shape.batch * shape.block_out;
+        match kernel.op {
+            KernelOp::Reset => each(kernel, uops, |[d, ..]| {
+                self.acc[d * lanes..][..lanes].fill(0)
+            }),
+            KernelOp::Gemm => {
+                let (inp, wgt, acc) = (&self.inp[..], &self.wgt[..], &mut self.acc[..]);
+                match (shape.block_out, shape.acc_bits) {
+                    (8, 32) => gemm_block::<8>(kernel, uops, shape, inp, wgt, acc),
+                    (16, 32) => gemm_block::<16>(kernel, uops, shape, inp, wgt, acc),
+                    (32, 32) => gemm_block::<32>(kernel, uops, shape, inp, wgt, acc),
+                    _ => gemm(kernel, uops, shape, inp, wgt, acc),
+                }
+            }
+            KernelOp::AluImm(op, imm) => {
+                let acc = &mut self.acc[..];
+                with_op!(op, shape.acc_bits, |f| each(kernel, uops, |[d, ..]| {
+                    acc[d * lanes..][..lanes]
+                        .iter_mut()
+                        .for_each(|a| *a = f(*a, imm));
+                }));
+            }
+            KernelOp::AluAcc(op) => {
+                let acc = &mut self.acc[..];
+                with_op!(op, shape.acc_bits, |f| each(kernel, uops, |[d, s, _]| {
+                    elementwise(acc, lanes, d, s, f);
+                }));
+            }
+        }
+    }
+}
+
+/// Arithmetic shift right, left for a negative amount. An amount of the width or more leaves
+/// nothing but the sign to the right, and zero to the left.
+fn shift(value: i32, amount: i32) -> i32 {
+    if amount >= 0 {
+        value >> amount.min(31)
+    } else {
+        value.checked_shl(amount.unsigned_abs()).unwrap_or(0)
+    }
+}
+
+/// Calls `f` with the indices (accumulator, source, weight) of each micro-op execution, in order.
+#[inline(always)]
+fn each(kernel: &Kernel, uops: &[Uop], mut f: impl FnMut([usize; 3])) {
+    let [dst, src, wgt] =
+        [kernel.dst, kernel.src, kernel.wgt].map(|factors| factors.map(|f| f as usize));
+    for o in 0..kernel.iter_out as usize {
+        for i in 0..kernel.iter_in as usize {
+            let offset = |factors: [usize; 2]| o * factors[0] + i * factors[1];
+            let (d, s, w) = (offset(dst), offset(src), offset(wgt));
+            for uop in uops {
+                f([
+                    uop.dst as usize + d,
+                    uop.src as usize + s,
+                    uop.wgt as usize + w,
+                ]);
+            }
+        }
+    }
+}
+
+/// `acc[d] = f(acc[d], acc[s])`, lane by lane.
+#[inline(always)]
+fn elementwise(acc: &mut [i32], lanes: usize, d: usize, s: usize, f: impl Fn(i32, i32) -> i32) {
+    let apply =
+        |to: &mut [i32], from: &[i32]| to.iter_mut().zip(from).for_each(|(a, b)| *a = f(*a, *b));
+    let (low, high) = acc.split_at_mut(d.max(s) * lanes);
+    match d.cmp(&s) {
+        std::cmp::Ordering::Less => apply(&mut low[d * lanes..][..lanes], &high[..lanes]),
+        std::cmp::Ordering::Greater => apply(&mut high[..lanes], &low[s * lanes..][..lanes]),
+        std::cmp::Ordering::Equal => high[..lanes].iter_mut().for_each(|a| *a = f(*a, *a)),
+    }
+}
+
+/// GEMM with rows of `N` 32-bit accumulators, which stay in registers.
+fn gemm_block<const N: usize>(
+    kernel: &Kernel,
+    uops: &[Uop],
+    shape: Shape,
+    inp: &[i8],
+    wgt: &[i16],
+    acc: &mut [i32],
+) {
+    let Shape {
+        batch, block_in, ..
+    } = shape;
+    each(kernel, uops, |[d, s, w]| {
+        let tile = &wgt[w * block_in * N..][..block_in * N];
+        let rows = acc[d * batch * N..][..batch * N].chunks_exact_mut(N);
+        let inputs = inp[s * batch * block_in..][..batch * block_in].chunks_exact(block_in);
+        for (row, inputs) in rows.zip(inputs) {
+            let row: &mut [i32; N] = row.try_into().expect("a chunk of N");
+            let mut sums = *row;
+            for (&x, weights) in inputs.iter().zip(tile.chunks_exact(N)) {
+                for (sum, &w) in sums.iter_mut().zip(weights) {
+                    *sum = sum.wrapping_add(i32::from(x) * i32::from(w));
+                }
+            }
+            *row = sums;
+        }
+    });
+}
+
+/// GEMM for any block and accumulator width.
+fn gemm(kernel: &Kernel, uops: &[Uop], shape: Shape, inp: &[i8], wgt: &[i16], acc: &mut [i32]) {
+    let Shape {
+        batch,
+        block_in,
+        block_out,
+        acc_bits,
+    } = shape;
+    each(kernel, uops, |[d, s, w]| {
+        let tile = &wgt[w * block_in * block_out..][..block_in * block_out];
+        let rows = acc[d * batch * block_out..][..batch * block_out].chunks_exact_mut(block_out);
+        let inputs = inp[s * batch * block_in..][..batch * block_in].chunks_exact(block_in);
+        for (row, inputs) in rows.zip(inputs) {
+            for (&x, weights) in inputs.iter().zip(tile.chunks_exact(block_out)) {
+                for (sum, &w) in row.iter_mut().zip(weights) {
+                    *sum = sum.wrapping_add(i32::from(x) * i32::from(w));
+                }
+            }
+            row.iter_mut().for_each(|sum| *sum = wrap(*sum, acc_bits));
+        }
+    });
+}

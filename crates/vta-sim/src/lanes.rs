@@ -1,0 +1,83 @@
+//! Values between their packed form in DRAM and one lane each.
+//!
+//! In DRAM, two's complement values of 1, 2, 4, 8, 16 or 32 bits: those below a byte fill it from its
+//! lowest bits, wider ones are little-endian.
+
+/// A value as it is kept in a scratchpad.
+pub(crate) trait Lane: Copy {
+    fn from_i32(value: i32) -> Self;
+}
+
+impl Lane for i8 {
+    fn from_i32(value: i32) -> i8 {
+        value as i8
+    }
+}
+
+impl Lane for i16 {
+    fn from_i32(value: i32) -> i16 {
+        value as i16
+    }
+}
+
+impl Lane for i32 {
+    fn from_i32(value: i32) -> i32 {
+        value
+    }
+}
+
+/// The low `bits` of `value`, sign-extended.
+#[inline]
+pub(crate) fn wrap(value: i32, bits: u32) -> i32 {
+    let unused = 32 - bits;
+    (value << unused) >> unused
+}
+
+/// The values of `bytes`, in order.
+pub(crate) fn unpack<T: Lane>(bits: u32, bytes: &[u8], lanes: &mut [T]) {
+    match bits {
+        8 => lanes
+            .iter_mut()
+            .zip(bytes)
+            .for_each(|(lane, &b)| *lane = T::from_i32((b as i8).into())),
+        16 => lanes
+            .iter_mut()
+            .zip(bytes.chunks_exact(2))
+            .for_each(|(lane, b)| *lane = T::from_i32(i16::from_le_bytes([b[0], b[1]]).into())),
+        32 => lanes
+            .iter_mut()
+            .zip(bytes.chunks_exact(4))
+            .for_each(|(lane, b)| {
+                *lane = T::from_i32(i32::from_le_bytes([b[0], b[1], b[2], b[3]]))
+            }),
+        _ => {
+            let per_byte = (8 / bits) as usize;
+            for (lanes, &byte) in lanes.chunks_exact_mut(per_byte).zip(bytes) {
+                for (shift, lane) in (0..8).step_by(bits as usize).zip(lanes) {
+                    *lane = T::from_i32(wrap((byte >> shift).into(), bits));
+                }
+            }
+        }
+    }
+}
+
+/// The low `bits` (at most 8) of each value.
+pub(crate) fn pack(bits: u32, lanes: &[i32], bytes: &mut [u8]) {
+    if bits == 8 {
+        bytes
+            .iter_mut()
+            .zip(lanes)
+            .for_each(|(byte, &lane)| *byte = lane as u8);
+        return;
+    }
+    let mask = (1 << bits) - 1;
+    for (byte, lanes) in bytes
+        .iter_mut()
+        .zip(lanes.chunks_exact((8 / bits) as usize))
+    {
+        let shifts = (0..8).step_by(bits as usize);
+        *byte = shifts.zip(lanes).fold(0, |byte, (shift, &lane)| {
+            byte | ((lane & mask) as u8) << shift
+        });
+    }
+}
