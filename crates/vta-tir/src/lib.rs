@@ -1,9 +1,10 @@
 //! Loop-nest programs over memory scopes: the language between the graph and the instruction stream.
 //!
-//! An operator enters as a naive loop nest over packed tensors in DRAM. [`schedule`] primitives rewrite it,
+//! An operator enters as a naive loop nest over packed tensors in DRAM. Schedule primitives rewrite it,
 //! each checking its own precondition, until tiles sit in the scratchpads and the innermost nests are hardware
 //! intrinsics. [`interp`] runs any program, naive or scheduled, and is the oracle that both mean the same;
-//! [`verify`] proves indices in range and allocations within capacity; [`parse`] reads back what `Display` prints.
+//! [`verify`] proves indices in range and [`verify_on`] allocations within capacity; [`parse`] reads back what
+//! `Display` prints.
 //!
 //! This crate knows memory scopes and the shape of the intrinsics. It does not know encodings, tokens or
 //! addresses: turning the end form into instructions is the compiler's work.
@@ -13,17 +14,21 @@
 mod affine;
 mod bounds;
 mod expr;
+pub mod interp;
 pub mod intrinsics;
 mod program;
 mod region;
 mod text;
+mod verify;
 
 pub use affine::Affine;
 pub use bounds::LoopNest;
 pub use expr::{EvalError, Expr, ExprOp, Name, var};
+pub use interp::{Array, Arrays, InterpError};
 pub use intrinsics::{Geometry, Intrinsic};
 pub use program::{
     Access, AluOp, Buffer, DType, Direction, ELEM_RANK, Operand, Param, Program, Scope, Stmt,
     Value, ValueOp,
 };
 pub use text::{ParseError, parse};
+pub use verify::{Limits, VerifyError, verify, verify_on};
