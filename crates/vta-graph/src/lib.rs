@@ -13,8 +13,11 @@ mod infer;
 pub mod interp;
 mod op;
 mod tensor;
+pub mod text;
 mod verify;
 
+pub mod passes;
+pub mod quant;
 pub use graph::{Graph, GraphError, Node, NodeId, Quant, Value, ValueId};
 pub use op::{AddEpilogue, BlockedLayout, ConvAttrs, Op, PackedConv, PoolAttrs, Requant, Window};
 pub use tensor::{DType, Data, Tensor, TensorType};

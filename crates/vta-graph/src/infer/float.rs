@@ -79,8 +79,8 @@ pub(super) fn pool_shape(p: &PoolAttrs, x: &TensorType) -> Result<[usize; 4], St
     for (axis, extent) in [h, w].into_iter().enumerate() {
         if !windows_meet_input(&p.window, axis, extent, out[axis]) {
             return Err(format!(
-                "some window lies in the padding {:?} (extra {:?}) of operand `x`, {x}, alone: \
-                 reduce the padding below the kernel's reach",
+                "some window may lie in the padding {:?} (extra {:?}) of operand `x`, {x}, alone: \
+                 reduce the padding below the kernel's reach and the dilation to the input's size",
                 p.window.pads, p.extra
             ));
         }
@@ -91,18 +91,14 @@ pub(super) fn pool_shape(p: &PoolAttrs, x: &TensorType) -> Result<[usize; 4], St
 fn windows_meet_input(window: &Window, axis: usize, extent: usize, out: usize) -> bool {
     let (pad, stride) = (window.pads[axis], window.stride[axis]);
     let (kernel, dilation) = (window.kernel[axis], window.dilation[axis]);
-    // In padded coordinates; the first tap at or past the padding must lie before its end.
+    // In padded coordinates: the last position at or past the input's begin, the first before
+    // its end. Positions that step over the whole input are refused, so this suffices, and
+    // the outermost windows decide for those between.
     let meets = |o: usize| {
-        let begin = o * stride;
-        let tap = pad.saturating_sub(begin).div_ceil(dilation);
-        tap < kernel && begin + tap * dilation < pad + extent
+        let first = o * stride;
+        first < pad + extent && first + (kernel - 1) * dilation >= pad
     };
-    // Undilated windows are intervals: the outermost two decide.
-    if dilation == 1 {
-        meets(0) && meets(out - 1)
-    } else {
-        (0..out).all(meets)
-    }
+    (kernel == 1 || dilation <= extent) && meets(0) && meets(out - 1)
 }
 
 pub(super) fn dense(inputs: &[&TensorType]) -> Inferred {
