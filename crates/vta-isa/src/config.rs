@@ -109,7 +109,7 @@ pub(crate) const KEYS: &[Key] = keys! {
     "HW_VER", false, Text(hw_ver), "hardware version";
     "LOG_INP_WIDTH", true, Number(log_inp_width, 0..=3), "bits of an input and of an output value";
     "LOG_WGT_WIDTH", true, Number(log_wgt_width, 0..=3), "bits of a weight";
-    "LOG_ACC_WIDTH", true, Number(log_acc_width, 3..=5), "bits of an accumulator";
+    "LOG_ACC_WIDTH", true, Number(log_acc_width, 4..=5), "bits of an accumulator";
     "LOG_BATCH", true, Number(log_batch, 0..=12), "rows of a tensor register";
     "LOG_BLOCK_IN", true, Number(log_block_in, 0..=12), "input channels of a weight tile";
     "LOG_BLOCK_OUT", true, Number(log_block_out, 0..=12), "output channels of a weight tile";

@@ -45,17 +45,6 @@ impl Default for Design {
 impl Design {
     pub(crate) fn new(config: HwConfig) -> Result<Design, ConfigError> {
         let config = config.checked()?;
-        if config.log_inp_width > config.log_acc_width {
-            let key = "LOG_INP_WIDTH".into();
-            let given = config.log_inp_width.to_string();
-            let expected = format!("at most LOG_ACC_WIDTH, {}", config.log_acc_width);
-            return Err(ConfigError::Value {
-                key,
-                given,
-                expected,
-            });
-        }
-
         let (batch, inp, out) = (config.log_batch, config.log_block_in, config.log_block_out);
         // In the order of `MemType`: log2 of the values in an element, log2 of a value's bits, and
         // the keys that both follow from.

@@ -27,6 +27,7 @@ mod fields;
 mod insn;
 mod json;
 mod layout;
+mod page;
 
 pub use config::HwConfig;
 pub use design::{Design, PAGE_BYTES};
@@ -35,3 +36,4 @@ pub use field::{Field, Spelling, Width};
 pub use fields::{AluInsn, Deps, GemmInsn, MemInsn, Uop};
 pub use insn::{AluOp, Body, DecodeError, INSN_BYTES, Insn, MemType, Module, Opcode, UOP_BYTES};
 pub use layout::{EncodeError, Layout, Place};
+pub use page::reference_page;

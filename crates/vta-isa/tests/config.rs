@@ -1,0 +1,179 @@
+//! Configurations read back, and exactly those whose fields fit make a design.
+
+use proptest::prelude::*;
+use vta_isa::{ConfigError, Design, HwConfig, MemType};
+
+prop_compose! {
+    fn config()(
+        names in ("[ -~]{0,8}", "\\PC{0,8}", "[a-z\"\\\\\n]{0,8}"),
+        widths in (0u32..=3, 0u32..=3, 4u32..=5),
+        shape in (0u32..=3, 0u32..=7, 0u32..=7),
+        buffers in (2u32..=17, 6u32..=20, 6u32..=22, 6u32..=20),
+        timing in (3u32..=12, 1u32..=65536, 1u32..=65536, 1u32..=10000),
+    ) -> HwConfig {
+        HwConfig {
+            target: names.0,
+            hw_ver: names.1,
+            log_inp_width: widths.0,
+            log_wgt_width: widths.1,
+            log_acc_width: widths.2,
+            log_batch: shape.0,
+            log_block_in: shape.1,
+            log_block_out: shape.2,
+            log_uop_buff_size: buffers.0,
+            log_inp_buff_size: buffers.1,
+            log_wgt_buff_size: buffers.2,
+            log_acc_buff_size: buffers.3,
+            log_bus_width: timing.0,
+            cmd_queue_depth: timing.1,
+            dep_queue_depth: timing.2,
+            clock_mhz: timing.3,
+            part: names.2,
+            features: Vec::new(),
+        }
+    }
+}
+
+/// The rule of what fits, in closed form: log2 depths if there is a design at all.
+fn fits(c: &HwConfig) -> Option<[i64; 4]> {
+    let log = |n: u32| i64::from(n);
+    let inp = log(c.log_batch + c.log_block_in + c.log_inp_width) - 3;
+    let out = log(c.log_batch + c.log_block_out + c.log_inp_width) - 3;
+    let wgt = log(c.log_block_in + c.log_block_out + c.log_wgt_width) - 3;
+    let acc = log(c.log_batch + c.log_block_out + c.log_acc_width) - 3;
+    let elements = [inp, out, wgt, acc].iter().all(|e| (0..=12).contains(e));
+    let uop = log(c.log_uop_buff_size) - 2;
+    let inp = log(c.log_inp_buff_size) - inp;
+    let wgt = log(c.log_wgt_buff_size) - wgt;
+    let acc = log(c.log_acc_buff_size) - acc;
+    let depths = [uop, inp, wgt, acc].iter().all(|d| (0..=16).contains(d));
+    let fields = acc + acc.max(inp) + wgt <= 32 && acc <= 11 && uop <= 13;
+    (elements && depths && fields).then_some([uop, wgt, inp, acc])
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2000))]
+
+    #[test]
+    fn json_reads_back(config in config()) {
+        prop_assert_eq!(HwConfig::from_json(&config.to_json()).unwrap(), config);
+    }
+
+    #[test]
+    fn a_design_is_valid_exactly_if_its_fields_fit(config in config()) {
+        match (fits(&config), config.clone().design()) {
+            (Some([uop, wgt, inp, acc]), Ok(design)) => {
+                for (mem, depth) in [
+                    (MemType::Uop, uop),
+                    (MemType::Wgt, wgt),
+                    (MemType::Inp, inp),
+                    (MemType::Acc, acc),
+                    (MemType::Out, acc),
+                    (MemType::Acc8, acc),
+                ] {
+                    prop_assert_eq!(i64::from(design.log_depth(mem)), depth, "{}", mem);
+                    let bits = design.lanes(mem) * design.value_bits(mem) as usize;
+                    prop_assert_eq!(bits, design.elem_bits(mem), "{}", mem);
+                }
+            }
+            (None, Err(error)) => prop_assert!(error.to_string().contains("LOG_"), "{}", error),
+            (fits, design) => prop_assert!(false, "{:?} {:?} {:?}", config, fits, design),
+        }
+    }
+
+    #[test]
+    fn mutated_json_never_panics(
+        config in config(),
+        edits in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>(), 0..3), 1..4),
+    ) {
+        let mut bytes = config.to_json().into_bytes();
+        for (at, byte, edit) in edits {
+            let at = at.index(bytes.len());
+            match edit {
+                0 => bytes[at] = byte,
+                1 => bytes[at] ^= 1 << (byte % 8),
+                _ => bytes.truncate(at + 1),
+            }
+        }
+        let read = HwConfig::from_json(&String::from_utf8_lossy(&bytes));
+        if let Err(error) = read.and_then(HwConfig::design) {
+            prop_assert!(!error.to_string().is_empty());
+        }
+    }
+}
+
+#[test]
+fn presets_are_designs_with_one_digest() {
+    for name in HwConfig::PRESETS {
+        let config = HwConfig::preset(name).unwrap();
+        assert_eq!(HwConfig::from_json(&config.to_json()).unwrap(), config);
+        assert_eq!(
+            config.design().unwrap().digest(),
+            Design::default().digest()
+        );
+    }
+    assert_eq!(HwConfig::preset("alveo"), None);
+    assert_eq!(HwConfig::preset("default"), Some(HwConfig::default()));
+}
+
+/// Each parameter changes the digest, or is one that no stream depends on.
+#[test]
+fn the_digest_covers_what_streams_depend_on() {
+    let base = Design::default().digest();
+    let json = HwConfig::default().to_json();
+    let value: serde_json::Map<String, serde_json::Value> = serde_json::from_str(&json).unwrap();
+    let free = [
+        "TARGET",
+        "HW_VER",
+        "LOG_BUS_WIDTH",
+        "CMD_QUEUE_DEPTH",
+        "DEP_QUEUE_DEPTH",
+        "CLOCK_MHZ",
+        "PART",
+    ];
+    for (key, old) in &value {
+        if key == "LOG_BLOCK" || key == "FEATURES" {
+            continue;
+        }
+        let mut changed = value.clone();
+        // One more bank of rows, wider elements and smaller scratchpads all leave a valid design.
+        let grows = matches!(key.as_str(), "LOG_BATCH" | "LOG_BLOCK_IN" | "LOG_BLOCK_OUT");
+        let new = match old.as_u64() {
+            Some(number) if grows => (number + 1).into(),
+            Some(number) => (number - 1).into(),
+            None => "other".into(),
+        };
+        if key == "LOG_INP_WIDTH" || key == "LOG_ACC_WIDTH" || key == "LOG_WGT_WIDTH" {
+            // Narrower values make deeper scratchpads; keep the depths.
+            for buffer in [
+                "LOG_INP_BUFF_SIZE",
+                "LOG_WGT_BUFF_SIZE",
+                "LOG_ACC_BUFF_SIZE",
+            ] {
+                let size = value[buffer].as_u64().unwrap();
+                changed.insert(buffer.into(), (size - 1).into());
+            }
+        }
+        changed.insert(key.clone(), new);
+        let text = serde_json::to_string(&changed).unwrap();
+        let design = HwConfig::from_json(&text).unwrap().design().unwrap();
+        assert_eq!(
+            design.digest() == base,
+            free.contains(&key.as_str()),
+            "{key}"
+        );
+    }
+}
+
+#[test]
+fn existing_files_read() {
+    let text = r#"{"TARGET": "sim", "LOG_BLOCK": 5, "LOG_BLOCK_OUT": 3,
+                   "LOG_OUT_WIDTH": 3, "LOG_OUT_BUFF_SIZE": 15}"#;
+    let config = HwConfig::from_json(text).unwrap();
+    assert_eq!((config.log_block_in, config.log_block_out), (5, 3));
+    let error = HwConfig::from_json(r#"{"LOG_OUT_BUFF_SIZE": 16}"#).unwrap_err();
+    assert!(
+        matches!(error, ConfigError::Derived { derived: 15, .. }),
+        "{error}"
+    );
+}
