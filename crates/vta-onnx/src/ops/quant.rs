@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use vta_graph::{DType, Op, Quant};
 
-use crate::fold;
 use crate::import::{Importer, Known};
 use crate::node::{NodeView, resolve_axis};
 use crate::tensor::dtype_of;
@@ -28,12 +27,7 @@ pub(super) fn quantize(im: &mut Importer, n: &NodeView) -> Result<Known, String>
             "quantizing to {dtype}; i8, u8 and i4 are supported"
         ));
     }
-    if let Some(t) = x.as_constant() {
-        im.charge(t.shape())?;
-        let q = fold::quantize(t, &quant, dtype)?;
-        return Ok(Known::constant(&n.proto.output[0], q));
-    }
-    im.emit(n, Op::Quantize(quant, dtype), &[x.clone()])
+    im.fold_or_emit(n, Op::Quantize(quant, dtype), &[x.clone()])
 }
 
 /// A dequantized constant stays one until an operator needs it, so that what transposes it can

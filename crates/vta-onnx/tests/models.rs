@@ -1,0 +1,160 @@
+//! The models in the data folder import, and their float interpretation equals onnxruntime.
+//!
+//! The folder is `VTA_DATA`, else `../shared/data` beside the workspace; without it these
+//! tests are skipped, and say so.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use vta_graph::interp::run_graph;
+use vta_graph::{DType, Op, Tensor};
+use vta_onnx::import;
+
+/// The folder, if it is there.
+fn data() -> Option<PathBuf> {
+    let dir = std::env::var_os("VTA_DATA").map_or_else(
+        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data"),
+        PathBuf::from,
+    );
+    if !dir.join("models").is_dir() {
+        println!("skipped: no {}", dir.display());
+        return None;
+    }
+    Some(dir)
+}
+
+/// Names of all models, sorted.
+fn models(dir: &Path) -> Vec<String> {
+    let mut names: Vec<String> = fs::read_dir(dir.join("models"))
+        .expect("models")
+        .map(|f| f.expect("a file").path())
+        .filter(|p| p.extension().is_some_and(|e| e == "onnx"))
+        .map(|p| {
+            p.file_stem()
+                .expect("a name")
+                .to_string_lossy()
+                .into_owned()
+        })
+        .collect();
+    names.sort();
+    names
+}
+
+fn read_npy(path: &Path) -> Tensor {
+    let bytes = fs::read(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    let npy = npyz::NpyFile::new(&bytes[..]).expect("a npy file");
+    let shape: Vec<usize> = npy.shape().iter().map(|&d| d as usize).collect();
+    match npy.dtype().descr().trim_matches(['\'', '"']) {
+        "<f4" => Tensor::f32(shape, npy.into_vec().expect("floats")),
+        "|i1" => Tensor::i8(shape, npy.into_vec().expect("bytes")),
+        other => panic!("{}: element type {other}", path.display()),
+    }
+}
+
+/// Outputs here and in onnxruntime for both recorded inputs.
+fn golden(dir: &Path, name: &str) -> Vec<(Tensor, Tensor)> {
+    let bytes = fs::read(dir.join("models").join(format!("{name}.onnx"))).expect("a model");
+    let imported = import(&bytes).unwrap_or_else(|e| panic!("{name}: {e}"));
+    imported
+        .graph
+        .verify()
+        .unwrap_or_else(|e| panic!("{name}: {e}"));
+    let golden = dir.join("golden").join(name);
+    [("in0.npy", "out0.npy"), ("in1.npy", "out1.npy")]
+        .into_iter()
+        .map(|(input, output)| {
+            let x = read_npy(&golden.join(input));
+            let mut y = run_graph(&imported.graph, &[x]).unwrap_or_else(|e| panic!("{name}: {e}"));
+            (y.remove(0), read_npy(&golden.join(output)))
+        })
+        .collect()
+}
+
+#[test]
+fn float_models_equal_onnxruntime() {
+    let Some(dir) = data() else { return };
+    for name in models(&dir).iter().filter(|n| !n.contains("qdq")) {
+        for (ours, theirs) in golden(&dir, name) {
+            assert_eq!(ours.ty(), theirs.ty(), "{name}");
+            let (a, b) = (ours.as_f32().unwrap(), theirs.as_f32().unwrap());
+            let (lo, hi) = b
+                .iter()
+                .fold((f32::MAX, f32::MIN), |(l, h), &v| (l.min(v), h.max(v)));
+            let off = a
+                .iter()
+                .zip(b)
+                .map(|(a, b)| (a - b).abs())
+                .fold(0.0, f32::max);
+            println!("{name}: {:.2e} of the output's range", off / (hi - lo));
+            assert!(
+                off <= 1e-4 * (hi - lo),
+                "{name}: off by {off} in {lo}..{hi}"
+            );
+        }
+    }
+}
+
+/// Rounding differs between implementations of quantized models, so the difference is shown in
+/// steps of the output; it stays small everywhere.
+#[test]
+fn quantized_models_are_close_to_onnxruntime() {
+    let Some(dir) = data() else { return };
+    for name in models(&dir).iter().filter(|n| n.contains("qdq")) {
+        for (ours, theirs) in golden(&dir, name) {
+            assert_eq!(ours.ty(), theirs.ty(), "{name}");
+            let steps: Vec<f64> = match (ours.to_ints(), theirs.to_ints()) {
+                (Some(a), Some(b)) => a.iter().zip(b).map(|(a, b)| (a - b) as f64).collect(),
+                _ => {
+                    let (a, b) = (ours.as_f32().unwrap(), theirs.as_f32().unwrap());
+                    let lsb = f64::from(step(b));
+                    a.iter()
+                        .zip(b)
+                        .map(|(a, b)| f64::from(a - b) / lsb)
+                        .collect()
+                }
+            };
+            let largest = steps.iter().fold(0f64, |m, s| m.max(s.abs()));
+            let mean = steps.iter().map(|s| s.abs()).sum::<f64>() / steps.len() as f64;
+            println!("{name}: largest {largest:.2}, mean {mean:.4} LSB");
+            assert!(
+                mean <= 1.0 && largest <= 4.0,
+                "{name}: {largest} and {mean} LSB"
+            );
+        }
+    }
+}
+
+/// The smallest distance between two different values: the step of a dequantized tensor.
+fn step(v: &[f32]) -> f32 {
+    let mut v = v.to_vec();
+    v.sort_by(f32::total_cmp);
+    let gaps = v.windows(2).map(|w| w[1] - w[0]);
+    gaps.filter(|&g| g > 1e-6).fold(f32::MAX, f32::min)
+}
+
+/// What quantization and lowering rely on.
+#[test]
+fn weights_are_constants_or_dequantized_constants() {
+    let Some(dir) = data() else { return };
+    for name in models(&dir) {
+        let bytes = fs::read(dir.join("models").join(format!("{name}.onnx"))).expect("a model");
+        let graph = import(&bytes)
+            .unwrap_or_else(|e| panic!("{name}: {e}"))
+            .graph;
+        let producers = graph.producers();
+        for node in &graph.nodes {
+            if !matches!(node.op, Op::Conv(_) | Op::Dense) {
+                continue;
+            }
+            let weight = node.inputs[1];
+            let stored = match producers[weight.0 as usize].map(|p| graph.node(p)) {
+                Some(p) if matches!(p.op, Op::Dequantize(_)) => p.inputs[0],
+                _ => weight,
+            };
+            let ty = &graph.value(stored).ty;
+            assert!(graph.constant(stored).is_some(), "{name}: {}", node.name);
+            let quantized = name.contains("qdq");
+            assert_eq!(ty.dtype == DType::F32, !quantized, "{name}: {}", node.name);
+        }
+    }
+}

@@ -1,0 +1,57 @@
+//! Standard networks with seeded weights, as graphs.
+//!
+//! For everything that depends on the shape of a network but not on what it has learned:
+//! compile time, cycles, memory, bit-exactness on large shapes. The architectures are those of
+//! torchvision: one image `f32[1,3,224,224]` in, `f32[1,1000]` logits out, batch normalization
+//! kept as nodes.
+//!
+//! The weights know nothing: they are drawn so that activations stay in a sane range through
+//! all layers, and an accuracy measured on them means nothing.
+
+mod builder;
+mod mobilenet;
+mod resnet;
+
+use vta_graph::Graph;
+
+use builder::Builder;
+
+/// The networks that [`build`] knows.
+pub const NAMES: &[&str] = &[
+    "resnet18",
+    "resnet34",
+    "resnet50",
+    "resnet101",
+    "mobilenet_v2",
+];
+
+/// The name is none of [`NAMES`].
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("no network is called `{name}`; there are {}", NAMES.join(", "))]
+pub struct UnknownNetwork {
+    /// The name asked for.
+    pub name: String,
+}
+
+/// The network called `name` with weights drawn from `seed`.
+///
+/// The same name and seed give the same graph, bit for bit, on every machine: only integer
+/// arithmetic and correctly rounded operations make the weights.
+///
+/// # Errors
+/// If `name` is none of [`NAMES`].
+pub fn build(name: &str, seed: u64) -> Result<Graph, UnknownNetwork> {
+    let b = Builder::new(name, seed);
+    Ok(match name {
+        "resnet18" => resnet::build(b, resnet::Block::Basic, [2, 2, 2, 2]),
+        "resnet34" => resnet::build(b, resnet::Block::Basic, [3, 4, 6, 3]),
+        "resnet50" => resnet::build(b, resnet::Block::Bottleneck, [3, 4, 6, 3]),
+        "resnet101" => resnet::build(b, resnet::Block::Bottleneck, [3, 4, 23, 3]),
+        "mobilenet_v2" => mobilenet::build(b),
+        _ => {
+            return Err(UnknownNetwork {
+                name: name.to_string(),
+            });
+        }
+    })
+}
