@@ -164,14 +164,16 @@ fn forged_files_are_read_or_refused() {
     assert!(refused > 2000, "{refused} of 4000");
 }
 
+type Change = fn(&mut Program);
+
 #[test]
 fn messages_name_the_rule() {
-    let refusal = |change: fn(&mut Program)| {
+    let refusal = |change: Change| {
         let mut p = program();
         change(&mut p);
         p.to_bytes().unwrap_err().to_string()
     };
-    let cases: [(fn(&mut Program), &str); 11] = [
+    let cases: [(Change, &str); 11] = [
         (|p| p.arena_bytes = 1 << 40, "arena of 1099511627776 bytes"),
         (|p| p.image[1].offset = 600, "image section 1"),
         (|p| p.arena_bytes = 2050, "image section 1"),
