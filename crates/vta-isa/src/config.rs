@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 use serde_json::Value;
 
 use crate::json::{Pairs, nearest};
-use crate::{ConfigError, Design};
+use crate::{ConfigError, Design, MemType};
 
 /// The parameters of a design, as a `vta_config.json` gives them. Sizes are log2.
 ///
@@ -129,6 +129,11 @@ pub(crate) const KEYS: &[Key] = keys! {
 pub(crate) const LOG_BLOCK: &str = "LOG_BLOCK";
 /// Existing files may state these; they follow from the other keys.
 pub(crate) const DERIVED: [&str; 2] = ["LOG_OUT_WIDTH", "LOG_OUT_BUFF_SIZE"];
+
+/// The key that sizes a scratchpad.
+pub(crate) fn buffer_key(mem: MemType) -> String {
+    format!("LOG_{}_BUFF_SIZE", mem.name().to_uppercase())
+}
 
 impl HwConfig {
     /// The names that [`HwConfig::preset`] knows.

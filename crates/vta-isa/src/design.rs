@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
-use crate::config::KEYS;
+use crate::config::{KEYS, buffer_key};
 use crate::fields::{ALU, FINISH, GEMM, HEADER, MEM, OPCODE_BITS, UOP};
 use crate::layout::{Layout, Place};
 use crate::{ConfigError, HwConfig, MemType, Opcode, UOP_BYTES};
@@ -92,23 +92,23 @@ impl Design {
             log_elem_bytes[mem as usize] = log_bits - 3;
         }
 
-        let acc = (config.log_acc_buff_size, "LOG_ACC_BUFF_SIZE", MemType::Acc);
+        // The scratchpad that holds each memory: outputs and 8-bit values are views of the register
+        // file, one element of it each.
         let buffers = [
-            (config.log_uop_buff_size, "LOG_UOP_BUFF_SIZE", MemType::Uop),
-            (config.log_wgt_buff_size, "LOG_WGT_BUFF_SIZE", MemType::Wgt),
-            (config.log_inp_buff_size, "LOG_INP_BUFF_SIZE", MemType::Inp),
-            acc,
-            // Outputs and 8-bit accumulators are views of the register file: one element each.
-            acc,
-            acc,
+            (MemType::Uop, config.log_uop_buff_size),
+            (MemType::Wgt, config.log_wgt_buff_size),
+            (MemType::Inp, config.log_inp_buff_size),
+            (MemType::Acc, config.log_acc_buff_size),
+            (MemType::Acc, config.log_acc_buff_size),
+            (MemType::Acc, config.log_acc_buff_size),
         ];
         let mut log_depth = [0; 6];
-        for (depth, (size, key, mem)) in log_depth.iter_mut().zip(buffers) {
+        for (depth, (mem, size)) in log_depth.iter_mut().zip(buffers) {
             let element = log_elem_bytes[mem as usize];
             *depth = size
                 .checked_sub(element)
                 .ok_or_else(|| ConfigError::Value {
-                    key: key.into(),
+                    key: buffer_key(mem),
                     given: size.to_string(),
                     expected: format!("at least {element}, for one {mem} element"),
                 })?;
@@ -335,7 +335,7 @@ fn check_addressable(mem_layout: &Layout, log_depth: &[u32; 6]) -> Result<(), Co
                 has: place.width,
                 mem,
                 depth,
-                key: format!("LOG_{}_BUFF_SIZE", mem.name().to_uppercase()),
+                key: buffer_key(mem),
             });
         }
     }

@@ -60,7 +60,7 @@ pub enum ConfigError {
     /// A field of the encoding has no room.
     #[error(
         "{format} field `{field}` does not fit: it and the fields before it need {needs} of {has} \
-         bits, with log2 depths {depths}; lower {remedy} or enlarge the elements"
+         bits, with log2 depths {depths}; {remedy}"
     )]
     Field {
         /// The instruction, or micro-op.
@@ -73,7 +73,7 @@ pub enum ConfigError {
         has: u32,
         /// The depths that make the fields wide.
         depths: String,
-        /// The keys to lower.
+        /// Which keys to change, and how.
         remedy: String,
     },
     /// A scratchpad deeper than LOAD and STORE can address.

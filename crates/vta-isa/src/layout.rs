@@ -1,5 +1,6 @@
 //! Where the fields of a format lie in one design, and moving values in and out of them.
 
+use crate::config::buffer_key;
 use crate::field::{Field, Format, Values};
 use crate::{ConfigError, MemType};
 
@@ -133,19 +134,21 @@ fn no_room(
     depths.sort();
     depths.dedup();
     let list = |what: &dyn Fn(MemType) -> String| {
-        depths
-            .iter()
-            .map(|&m| what(m))
-            .collect::<Vec<_>>()
-            .join(", ")
+        let items: Vec<String> = depths.iter().map(|&mem| what(mem)).collect();
+        items.join(", ")
     };
+    let mut remedy = format!("lower {}", list(&buffer_key));
+    // A micro-op has one size in every design.
+    if depths != [MemType::Uop] {
+        remedy += ", or widen the elements by LOG_BATCH or LOG_BLOCK";
+    }
     ConfigError::Field {
         format: format.name,
         field: field.name,
         needs: used,
         has: format.word_bits,
-        depths: list(&|m| format!("{m} {}", log_depth[m as usize])),
-        remedy: list(&|m| format!("LOG_{}_BUFF_SIZE", m.to_string().to_uppercase())),
+        depths: list(&|mem| format!("{mem} {}", log_depth[mem as usize])),
+        remedy,
     }
 }
 

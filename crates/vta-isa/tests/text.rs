@@ -2,6 +2,8 @@
 
 mod common;
 
+use std::path::{Path, PathBuf};
+
 use common::designs;
 use rand::{Rng, RngCore, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -13,13 +15,12 @@ const INSNS: usize = 1_000_000;
 /// A word with fields that are zero, full, or anything between.
 fn word(rng: &mut ChaCha8Rng) -> u128 {
     let mut next = || u128::from(rng.next_u64()) << 64 | u128::from(rng.next_u64());
-    let word = match next() % 4 {
+    match next() % 4 {
         0 => next(),
         1 => next() & next() & next(),
         2 => !(next() & next() & next()),
         _ => next() & (u128::MAX << (next() % 128)),
-    };
-    word
+    }
 }
 
 /// A word of a valid instruction; half of them have no reserved bits.
@@ -136,4 +137,33 @@ fn mutated_text_never_panics() {
         }
     }
     assert!(good > 1000 && bad > 1000, "{good} {bad}");
+}
+
+/// Streams made elsewhere, with whatever their reserved bits hold.
+#[test]
+fn existing_streams_read_back() {
+    let data = std::env::var_os("VTA_DATA").map_or_else(
+        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data"),
+        PathBuf::from,
+    );
+    let Ok(folder) = data.join("streams").read_dir() else {
+        println!("skipped: no folder {}", data.join("streams").display());
+        return;
+    };
+    let design = Design::default();
+    let mut streams = 0;
+    for path in folder.map(|entry| entry.unwrap().path()) {
+        if path.extension().is_some_and(|e| e == "insn") {
+            let stream = std::fs::read(&path).unwrap();
+            let text = asm::disassemble(&design, &stream).unwrap();
+            assert!(!text.contains(".word"), "{}", path.display());
+            assert!(
+                asm::assemble(&design, &text).unwrap() == stream,
+                "{}",
+                path.display()
+            );
+            streams += 1;
+        }
+    }
+    assert!(streams > 0, "no stream in {}", data.display());
 }

@@ -97,20 +97,22 @@ impl<'a> Token<'a> {
 
     /// A number of at most `bits` bits.
     fn word(&self, bits: u32) -> Result<u128, AsmError> {
-        let number = match self.text.strip_prefix("0x") {
-            // `from_str_radix` takes a sign, and so would `0x+1`.
-            Some(digits) if digits.starts_with('+') => None,
-            Some(digits) => u128::from_str_radix(digits, 16).ok(),
-            None if self.text.starts_with('+') => None,
-            None => self.text.parse().ok(),
+        let (digits, radix) = match self.text.strip_prefix("0x") {
+            Some(digits) => (digits, 16),
+            None => (self.text, 10),
         };
-        match number {
-            Some(number) if bits == u128::BITS || number >> bits == 0 => Ok(number),
-            _ => Err(self.error(format!(
-                "`{}` is no number of {bits} bits; write it as 12 or 0x1f",
-                self.text
-            ))),
+        // The standard library would take a plus.
+        let number = match digits.starts_with('+') {
+            true => None,
+            false => u128::from_str_radix(digits, radix).ok(),
+        };
+        let text = self.text;
+        let number = number
+            .ok_or_else(|| self.error(format!("`{text}` is no number; expected 12 or 0x1f")))?;
+        if bits < u128::BITS && number >> bits != 0 {
+            return Err(self.error(format!("{text} has more than {bits} bits")));
         }
+        Ok(number)
     }
 
     /// A number with an optional minus.

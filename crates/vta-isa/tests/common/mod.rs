@@ -4,7 +4,7 @@ use vta_isa::{Design, HwConfig};
 
 /// The default design and six more, by name: other blocks, batches, widths and buffers, fields of
 /// no width, and factors that find room in the first word.
-pub fn designs() -> Vec<(&'static str, Design)> {
+pub(crate) fn designs() -> Vec<(&'static str, Design)> {
     let default = HwConfig::default;
     let block8 = HwConfig {
         log_block_in: 3,
