@@ -3,7 +3,7 @@
 //! `dequantize` of a constant stays: it is how a quantized weight says its scale.
 
 use super::rewrite::{Rewrite, rewrite};
-use crate::{Graph, GraphError, Node, Op, Tensor, ValueId, interp};
+use crate::{Graph, GraphError, Op, Tensor, ValueId, interp};
 
 /// Elements beyond which a result is only folded if it is no larger than what it replaces.
 const LARGE: usize = 1 << 20;
@@ -23,22 +23,15 @@ pub fn run(graph: &mut Graph) -> Result<(), GraphError> {
         if len(node.output) > LARGE.max(before) {
             return Ok(Rewrite::Keep);
         }
-        Ok(Rewrite::Constant(evaluate(rw.graph, node)?))
+        let inputs: Vec<&Tensor> = (node.inputs.iter())
+            .filter_map(|&v| rw.graph.constant(v).map(|t| t.as_ref()))
+            .collect();
+        let result = interp::eval(&node.op, &inputs).map_err(|why| GraphError::Node {
+            node: node.name.clone(),
+            op: node.op.name().to_string(),
+            why,
+        })?;
+        Ok(Rewrite::Constant(result))
     })?;
     Ok(())
-}
-
-/// The result of a node whose inputs are constants.
-fn evaluate(graph: &Graph, node: &Node) -> Result<Tensor, GraphError> {
-    let mut alone = Graph::default();
-    let mut inputs = Vec::with_capacity(node.inputs.len());
-    for &v in &node.inputs {
-        let value = graph.value(v);
-        let tensor = graph.constant(v).expect("checked to be constant");
-        inputs.push(alone.add_constant(&value.name, Tensor::clone(tensor)));
-    }
-    let output = alone.add_node(&node.name, node.op.clone(), &inputs, "result")?;
-    alone.outputs.push(output);
-    let mut results = interp::run_graph(&alone, &[])?;
-    Ok(results.remove(0))
 }

@@ -11,7 +11,7 @@ mod layer;
 use std::collections::BTreeMap;
 
 use super::rewrite::{Rewrite, Rewriter, rewrite};
-use crate::quant::{Addend, Output, QuantTarget, add_epilogue, requant, round_to};
+use crate::quant::{Addend, Output, QuantTarget, add_epilogue, has_one_divisor, requant, round_to};
 use crate::{DType, Graph, GraphError, Node, Op, PoolAttrs, Quant, ValueId, Window};
 
 /// A node that stayed in floats.
@@ -182,8 +182,7 @@ impl Lowering<'_> {
                 self.mean(rw, core, all)
             }
             Op::AvgPool(p) => {
-                let uniform = p.extra == [0, 0] && (p.count_include_pad || p.window.pads == [0; 4]);
-                if !uniform {
+                if !has_one_divisor(p) {
                     return refuse("windows at the border are divided by fewer elements");
                 }
                 self.mean(rw, core, p.clone())

@@ -9,7 +9,110 @@ mod rewrite;
 
 pub mod canonicalize;
 pub mod dead_code;
+pub mod dense_to_conv;
 pub mod fold_batch_norm;
+pub mod fold_bias;
+pub mod fold_constants;
 pub mod lower_qdq;
+pub mod pack;
 pub mod sink_transposes;
 pub mod unsigned_to_signed;
+
+pub use lower_qdq::Island;
+
+use crate::quant::QuantTarget;
+use crate::{Graph, GraphError};
+
+/// A pass that needs no more than a graph.
+#[derive(Clone, Copy, Debug)]
+pub struct Pass {
+    /// Its name: that of its file, of its flag and of the folder of its tests.
+    pub name: &'static str,
+    /// What it does, in one line.
+    pub doc: &'static str,
+    /// Runs it.
+    pub run: fn(&mut Graph) -> Result<(), GraphError>,
+}
+
+/// Every pass, in the order in which a graph first meets them.
+pub const ALL: &[Pass] = &[
+    Pass {
+        name: "fold_constants",
+        doc: "compute nodes whose inputs are all constant",
+        run: fold_constants::run,
+    },
+    Pass {
+        name: "canonicalize",
+        doc: "bring equal things to one form: dense, bias, padding, global pooling",
+        run: canonicalize::run,
+    },
+    Pass {
+        name: "sink_transposes",
+        doc: "move transposes towards the outputs until they cancel",
+        run: sink_transposes::run,
+    },
+    Pass {
+        name: "fold_batch_norm",
+        doc: "fold batch normalization and scaling into the layer before",
+        run: fold_batch_norm::run,
+    },
+    Pass {
+        name: "unsigned_to_signed",
+        doc: "make unsigned quantized bytes signed",
+        run: unsigned_to_signed::run,
+    },
+    Pass {
+        name: "lower_qdq",
+        doc: "turn dequantize, operator, quantize into exact integer operators (8/8/32 bits)",
+        run: |graph| lower_qdq::run(graph, &QuantTarget::default()).map(drop),
+    },
+    Pass {
+        name: "dense_to_conv",
+        doc: "make a quantized dense layer a convolution of its unflattened input",
+        run: dense_to_conv::run,
+    },
+    Pass {
+        name: "fold_bias",
+        doc: "move the bias of a quantized convolution into its requantization",
+        run: fold_bias::run,
+    },
+    Pass {
+        name: "dead_code",
+        doc: "drop what no output depends on",
+        run: dead_code::run,
+    },
+];
+
+/// The pass of that name.
+pub fn by_name(name: &str) -> Option<&'static Pass> {
+    ALL.iter().find(|p| p.name == name)
+}
+
+/// Prepares an imported graph, float or quantized: the float passes, until nothing changes
+/// that one of them could use.
+///
+/// # Errors
+/// If a constant node cannot be computed.
+pub fn prepare(graph: &mut Graph) -> Result<(), GraphError> {
+    fold_constants::run(graph)?;
+    canonicalize::run(graph)?;
+    sink_transposes::run(graph)?;
+    fold_constants::run(graph)?;
+    // Layers side by side again meet their biases, and scales their layers.
+    canonicalize::run(graph)?;
+    fold_batch_norm::run(graph)?;
+    canonicalize::run(graph)?;
+    dead_code::run(graph)
+}
+
+/// Makes a prepared graph with `quantize` and `dequantize` one of exact integers, for a design
+/// of these widths. Returns what stayed in floats, with the reason.
+///
+/// # Errors
+/// None on a verified graph.
+pub fn to_integers(graph: &mut Graph, target: &QuantTarget) -> Result<Vec<Island>, GraphError> {
+    unsigned_to_signed::run(graph)?;
+    let islands = lower_qdq::run(graph, target)?;
+    dead_code::run(graph)?;
+    Ok(islands)
+}

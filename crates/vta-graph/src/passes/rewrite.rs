@@ -7,6 +7,7 @@
 use crate::{Graph, GraphError, Node, Op, Tensor, ValueId};
 
 /// What becomes of a node.
+#[expect(clippy::large_enum_variant, reason = "one lives at a time")]
 pub(crate) enum Rewrite {
     /// Stays, with its inputs as rewritten so far.
     Keep,

@@ -101,7 +101,8 @@ pub fn accumulator_bounds(graph: &Graph, node: NodeId) -> Result<Vec<Interval>, 
     })
 }
 
-fn sum_bounds(graph: &Graph, node: &Node, (lo, hi): Interval) -> Option<Vec<Interval>> {
+/// The same as [`accumulator_bounds`] for an input that lies in the given interval.
+pub fn sum_bounds(graph: &Graph, node: &Node, (lo, hi): Interval) -> Option<Vec<Interval>> {
     let (zero_point, padded) = match &node.op {
         Op::QConv(a, z) => (i64::from(*z), a.window.pads != [0; 4]),
         Op::QDense(z) => (i64::from(*z), false),

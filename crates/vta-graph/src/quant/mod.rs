@@ -5,8 +5,40 @@
 //! exact integer operators of it. Models that come with such pairs take the second step alone.
 
 pub mod bounds;
+mod calibrate;
+mod equalize;
+mod histogram;
+mod insert;
+mod plan;
+mod range;
 mod rescale;
 mod target;
+mod weight;
 
+pub use calibrate::{Ranges, Statistics, calibrate};
+pub use equalize::equalize;
+pub use histogram::Histogram;
+pub use insert::{QuantOptions, RequantMode, quantize};
+pub(crate) use plan::has_one_divisor;
+pub use range::{RangeMethod, Scheme};
 pub(crate) use rescale::{Addend, Output, add_epilogue, requant, requant_shift, round_to};
 pub use target::QuantTarget;
+
+use crate::{Graph, GraphError, Tensor};
+
+/// Post-training quantization of a prepared float graph ([`crate::passes::prepare`]) from
+/// calibration inputs, each the tensors of one run: equalize, calibrate, quantize.
+///
+/// # Errors
+/// Those of [`calibrate`] and [`quantize`].
+pub fn post_training(
+    graph: &mut Graph,
+    inputs: &[Vec<Tensor>],
+    options: &QuantOptions,
+) -> Result<(), GraphError> {
+    let mut ranges = calibrate(graph, inputs.iter().cloned())?;
+    if options.equalize && equalize(graph, &ranges)? {
+        ranges = calibrate(graph, inputs.iter().cloned())?;
+    }
+    quantize(graph, &ranges, options)
+}

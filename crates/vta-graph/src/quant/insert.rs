@@ -1,0 +1,304 @@
+//! Post-training quantization: a float graph becomes one with `quantize` and `dequantize`.
+
+use super::calibrate::Ranges;
+use super::plan::Plan;
+use super::range::{RangeMethod, Scheme, choose, params, up_to_power_of_two};
+use super::target::QuantTarget;
+use super::weight::{self, Limits};
+use crate::{ConvAttrs, DType, Graph, GraphError, Node, Op, Quant, Tensor, ValueId};
+
+/// How scales are realized.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RequantMode {
+    /// A multiplier for each output channel, then a shift.
+    Multiply,
+    /// A shift alone: all scales of activations are powers of two, and the weights of a layer
+    /// have one scale, which makes the factor between sum and result one too.
+    Shift,
+}
+
+/// Choices of the quantization.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct QuantOptions {
+    /// The widths to quantize for.
+    pub target: QuantTarget,
+    /// How intervals are chosen.
+    pub method: RangeMethod,
+    /// Where zero lies.
+    pub scheme: Scheme,
+    /// How scales are realized.
+    pub mode: RequantMode,
+    /// Whether the ranges of channels are evened out between layers first.
+    pub equalize: bool,
+    /// Whether biases make up for the mean error of rounded weights.
+    pub correct_bias: bool,
+}
+
+impl Default for QuantOptions {
+    fn default() -> Self {
+        QuantOptions {
+            target: QuantTarget::default(),
+            method: RangeMethod::Mse,
+            scheme: Scheme::Symmetric,
+            mode: RequantMode::Multiply,
+            equalize: true,
+            correct_bias: true,
+        }
+    }
+}
+
+/// Puts `quantize` and `dequantize` around every value that integers can stand for, and makes
+/// weights integers. `ranges` come from [`super::calibrate`] on this very graph.
+///
+/// # Errors
+/// If the target has widths that no type has, or calibration did not see a value.
+pub fn quantize(
+    graph: &mut Graph,
+    ranges: &Ranges,
+    options: &QuantOptions,
+) -> Result<(), GraphError> {
+    let (Some(activation), Some(weight)) = (options.target.activation(), options.target.weight())
+    else {
+        let QuantTarget {
+            inp_bits, wgt_bits, ..
+        } = options.target;
+        return Err(GraphError::Invalid(format!(
+            "no type for inputs of {inp_bits} bits and weights of {wgt_bits}: \
+             they may have 1, 2, 4 or 8"
+        )));
+    };
+    let plan = Plan::new(graph);
+    let scales = activation_scales(graph, &plan, ranges, options, activation)?;
+    for i in 0..graph.nodes.len() {
+        let node = &graph.nodes[i];
+        let (x, constant) = (node.inputs[0], |v: &ValueId| graph.constant(*v).is_some());
+        let layer =
+            matches!(node.op, Op::Conv(_) | Op::Dense) && node.inputs[1..].iter().all(constant);
+        if let Some(x_scale) = scales[x.0 as usize].as_ref().filter(|_| layer) {
+            let y = last_of_layer(graph, &plan, i);
+            let y_scale = scales[y.0 as usize].as_ref().map_or(1.0, |q| q.scale[0]);
+            let mean = ranges.of(x).map(|s| s.mean.as_slice());
+            let layer = Layer {
+                options,
+                weight,
+                activation,
+                x: x_scale,
+                y_scale,
+                mean: mean.filter(|_| options.correct_bias),
+            };
+            layer.quantize(graph, i)?;
+        }
+    }
+    insert(graph, &scales, activation)
+}
+
+/// Scale and zero point of each stored value.
+fn activation_scales(
+    graph: &Graph,
+    plan: &Plan,
+    ranges: &Ranges,
+    options: &QuantOptions,
+    dtype: DType,
+) -> Result<Vec<Option<Quant>>, GraphError> {
+    let mut groups: Vec<Option<(f32, f32)>> = vec![None; graph.values.len()];
+    let stored = || {
+        (0..graph.values.len() as u32)
+            .map(ValueId)
+            .filter(|&v| plan.is_stored(v))
+    };
+    for v in stored() {
+        let seen = ranges.of(v).ok_or_else(|| {
+            let name = &graph.value(v).name;
+            GraphError::Invalid(format!(
+                "calibration did not see value `{name}`: calibrate the graph that is quantized"
+            ))
+        })?;
+        let (lo, hi) = choose(&seen.histogram, options.method, options.scheme, dtype);
+        let group = &mut groups[plan.group(v).0 as usize];
+        let (min, max) = group.unwrap_or((lo, hi));
+        *group = Some((min.min(lo), max.max(hi)));
+    }
+    let mut scales = vec![None; graph.values.len()];
+    for v in stored() {
+        let (lo, hi) = groups[plan.group(v).0 as usize].unwrap_or((0.0, 0.0));
+        let mut quant = params(lo, hi, options.scheme, dtype);
+        if options.mode == RequantMode::Shift {
+            let scale = up_to_power_of_two(quant.scale[0]);
+            let stretched = quant.zero_point[0] as f32 * quant.scale[0] / scale;
+            quant = Quant::per_tensor(scale, stretched.round_ties_even() as i32);
+        }
+        scales[v.0 as usize] = Some(quant);
+    }
+    Ok(scales)
+}
+
+/// The value that a layer stores: behind the activations that it takes in.
+fn last_of_layer(graph: &Graph, plan: &Plan, layer: usize) -> ValueId {
+    let mut result = graph.nodes[layer].output;
+    for node in &graph.nodes[layer + 1..] {
+        if plan.is_stored(result) {
+            break;
+        }
+        if node.inputs.contains(&result) {
+            result = node.output;
+        }
+    }
+    result
+}
+
+/// A convolution or dense layer about to be quantized.
+struct Layer<'a> {
+    options: &'a QuantOptions,
+    weight: DType,
+    activation: DType,
+    x: &'a Quant,
+    y_scale: f32,
+    /// Mean of each input channel, where it is to correct the bias.
+    mean: Option<&'a [f32]>,
+}
+
+impl Layer<'_> {
+    fn quantize(&self, graph: &mut Graph, index: usize) -> Result<(), GraphError> {
+        let node = graph.nodes[index].clone();
+        let constant = |v: ValueId| graph.constant(v).map(|t| Tensor::clone(t));
+        let weight = constant(node.inputs[1]).expect("a constant weight");
+        let channels = weight.shape()[0];
+        let bias = node.inputs.get(2).and_then(|&b| constant(b));
+        let mut bias = match bias.as_ref().and_then(Tensor::as_f32) {
+            Some(bias) => bias.to_vec(),
+            None => vec![0.0; channels],
+        };
+
+        let scales = self.scales(&weight, &bias);
+        let (integers, quant) = weight::to_integers(&weight, &scales, self.weight);
+        if let Some(mean) = self.mean {
+            correct_bias(&mut bias, &node.op, mean, &weight, &integers, &quant);
+        }
+        let name = graph.value(node.inputs[1]).name.clone();
+        let integers = graph.add_constant(&format!("{name}.int"), integers);
+        let real = graph.add_node(&name, Op::Dequantize(quant), &[integers], &name)?;
+        // It stands last now; its reader wants it before.
+        let dequantize = graph.nodes.pop().expect("just added");
+        let mut inputs = vec![node.inputs[0], real];
+        if bias.iter().any(|&b| b != 0.0) {
+            let bias = Tensor::f32([channels], bias);
+            inputs.push(graph.add_constant(&format!("{}.bias", node.name), bias));
+        }
+        graph.nodes[index].inputs = inputs;
+        graph.nodes.push(dequantize);
+        Ok(())
+    }
+
+    fn scales(&self, weight: &Tensor, bias: &[f32]) -> Vec<f64> {
+        let target = &self.options.target;
+        let (sx, sy) = (f64::from(self.x.scale[0]), f64::from(self.y_scale));
+        let max_shift = target.max_shift(self.activation);
+        let shift = f64::from(max_shift);
+        if self.options.mode == RequantMode::Shift {
+            // sx * sw / sy = 2^-k for the largest k with which all weights are covered.
+            let covering = weight::covering_scale(weight, self.weight);
+            let k = (sy / (sx * covering)).log2().floor().clamp(-shift, shift);
+            return vec![sy / sx * (-k).exp2()];
+        }
+        let (lo, hi) = self.activation.range().expect("an integer type");
+        let zero_point = i64::from(self.x.zero_point[0]);
+        let limits = Limits {
+            floor: f64::from(max_shift / 3).exp2() / shift.exp2() * sy / sx,
+            input: (hi - zero_point).max(zero_point - lo) as f64,
+            input_scale: sx,
+            acc_max: target.acc_max() as f64,
+        };
+        weight::channel_scales(weight, bias, self.weight, &limits)
+    }
+}
+
+/// Subtracts what the rounding of the weights adds to the mean of each output channel,
+/// after Nagel et al., "Data-Free Quantization Through Weight Equalization and Bias
+/// Correction" (2019), section 4.2. Padding is taken to have the mean of the rest.
+fn correct_bias(
+    bias: &mut [f32],
+    op: &Op,
+    mean: &[f32],
+    weight: &Tensor,
+    integers: &Tensor,
+    quant: &Quant,
+) {
+    let float = weight.as_f32().expect("a float weight");
+    let integers = integers.to_ints().expect("integers");
+    let channels = bias.len();
+    let row = float.len() / channels;
+    let (groups, taps) = match op {
+        Op::Conv(ConvAttrs { groups, window }) => (*groups, window.kernel.iter().product()),
+        _ => (1, 1),
+    };
+    let inputs = row / taps;
+    for (o, b) in bias.iter_mut().enumerate() {
+        let group = o / (channels / groups);
+        let scale = f64::from(quant.scale[o.min(quant.scale.len() - 1)]);
+        let error = (0..row).map(|i| {
+            let rounded = integers[o * row + i] as f64 * scale;
+            (rounded - f64::from(float[o * row + i])) * f64::from(mean[group * inputs + i / taps])
+        });
+        *b -= error.sum::<f64>() as f32;
+    }
+}
+
+/// Puts the pairs in: a stored value keeps its name and its readers as the dequantized one;
+/// what computes it gets a new output.
+fn insert(graph: &mut Graph, scales: &[Option<Quant>], dtype: DType) -> Result<(), GraphError> {
+    let mut layers = std::mem::take(&mut graph.nodes);
+    // Constants come first.
+    let weights = layers
+        .iter()
+        .position(|n| matches!(n.op, Op::Dequantize(_)));
+    graph.nodes = layers.split_off(weights.unwrap_or(layers.len()));
+    let scale = |v: ValueId| scales.get(v.0 as usize).and_then(Option::as_ref);
+
+    let mut renamed: Vec<ValueId> = (0..graph.values.len() as u32).map(ValueId).collect();
+    for input in graph.inputs.clone() {
+        if let Some(q) = scale(input) {
+            let name = graph.value(input).name.clone();
+            let integers = graph.add_node(
+                &name,
+                Op::Quantize(q.clone(), dtype),
+                &[input],
+                &format!("{name}.int"),
+            )?;
+            let real = graph.add_node(
+                &name,
+                Op::Dequantize(q.clone()),
+                &[integers],
+                &format!("{name}.real"),
+            )?;
+            renamed[input.0 as usize] = real;
+        }
+    }
+    for mut node in layers {
+        for v in &mut node.inputs {
+            *v = renamed[v.0 as usize];
+        }
+        let stored = node.output;
+        let Some(q) = scale(stored) else {
+            graph.nodes.push(node);
+            continue;
+        };
+        let value = graph.value(stored).clone();
+        node.output = graph.add_value(&format!("{}.exact", value.name), value.ty);
+        let exact = node.output;
+        let name = node.name.clone();
+        graph.nodes.push(node);
+        let integers = graph.add_node(
+            &name,
+            Op::Quantize(q.clone(), dtype),
+            &[exact],
+            &format!("{}.int", value.name),
+        )?;
+        graph.nodes.push(Node {
+            name,
+            op: Op::Dequantize(q.clone()),
+            inputs: vec![integers],
+            output: stored,
+        });
+    }
+    Ok(())
+}

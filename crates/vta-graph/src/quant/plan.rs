@@ -1,0 +1,123 @@
+//! Which values of a float graph become integers, and which of them share a scale.
+
+use crate::{Graph, Node, Op, PoolAttrs, ValueId};
+
+/// What `quantize` does with each value, by value id.
+pub(super) struct Plan {
+    /// Values that are stored as integers.
+    pub(super) stored: Vec<bool>,
+    /// Values of one group have one scale: the group's name is its first value.
+    group: Vec<u32>,
+}
+
+impl Plan {
+    pub(super) fn new(graph: &Graph) -> Plan {
+        let mut plan = Plan {
+            stored: vec![false; graph.values.len()],
+            group: (0..graph.values.len() as u32).collect(),
+        };
+        let consumers = graph.consumers();
+        let mut fused = vec![false; graph.nodes.len()];
+        for (i, node) in graph.nodes.iter().enumerate() {
+            if fused[i] {
+                continue;
+            }
+            match role(graph, node) {
+                Role::Layer(operands) => {
+                    for &v in &node.inputs[..operands] {
+                        plan.store(v);
+                    }
+                    // Activations that only bound the result are part of the layer.
+                    let mut result = node.output;
+                    while let [next] = consumers[result.0 as usize][..] {
+                        let activation = graph.node(next);
+                        let bounds = matches!(activation.op, Op::Relu | Op::Clip { .. });
+                        if !bounds || graph.outputs.contains(&result) {
+                            break;
+                        }
+                        fused[next.0 as usize] = true;
+                        result = activation.output;
+                    }
+                    plan.store(result);
+                }
+                Role::Bound if plan.is_stored(node.inputs[0]) => plan.store(node.output),
+                Role::Arrange if plan.is_stored(node.inputs[0]) => {
+                    plan.store(node.output);
+                    plan.join(node.inputs[0], node.output);
+                }
+                Role::Concat if node.inputs.iter().any(|&v| plan.is_stored(v)) => {
+                    plan.store(node.output);
+                    for &v in &node.inputs {
+                        plan.store(v);
+                        plan.join(v, node.output);
+                    }
+                }
+                _ => {}
+            }
+        }
+        plan
+    }
+
+    fn store(&mut self, v: ValueId) {
+        self.stored[v.0 as usize] = true;
+    }
+
+    pub(super) fn is_stored(&self, v: ValueId) -> bool {
+        self.stored[v.0 as usize]
+    }
+
+    /// The group of a value, named by its first.
+    pub(super) fn group(&self, v: ValueId) -> ValueId {
+        let mut at = v.0;
+        while self.group[at as usize] != at {
+            at = self.group[at as usize];
+        }
+        ValueId(at)
+    }
+
+    fn join(&mut self, a: ValueId, b: ValueId) {
+        let (a, b) = (self.group(a), self.group(b));
+        self.group[a.max(b).0 as usize] = a.min(b).0;
+    }
+}
+
+enum Role {
+    /// Computes on integers; its first operands are activations.
+    Layer(usize),
+    /// Bounds its operand.
+    Bound,
+    /// Takes integers along, at their scale.
+    Arrange,
+    /// Puts integers of one scale side by side.
+    Concat,
+    /// Stays in floats.
+    Float,
+}
+
+fn role(graph: &Graph, node: &Node) -> Role {
+    let constant = |&v: &ValueId| graph.constant(v).is_some_and(|t| t.as_f32().is_some());
+    let shape = |v: ValueId| &graph.value(v).ty.shape;
+    match &node.op {
+        Op::Conv(_) | Op::Dense if node.inputs[1..].iter().all(constant) => Role::Layer(1),
+        Op::Add
+            if shape(node.inputs[0]) == shape(node.inputs[1])
+                && !node.inputs.iter().any(constant) =>
+        {
+            Role::Layer(2)
+        }
+        Op::GlobalAvgPool => Role::Layer(1),
+        Op::AvgPool(p) if has_one_divisor(p) => Role::Layer(1),
+        Op::Relu | Op::Clip { .. } => Role::Bound,
+        Op::Pad { value, .. } if *value == 0.0 => Role::Arrange,
+        Op::MaxPool(_) | Op::Reshape { .. } | Op::Transpose { .. } | Op::Slice { .. } => {
+            Role::Arrange
+        }
+        Op::Concat { .. } if !node.inputs.iter().any(constant) => Role::Concat,
+        _ => Role::Float,
+    }
+}
+
+/// Whether every window of an average pooling is divided by the same number.
+pub(crate) fn has_one_divisor(p: &PoolAttrs) -> bool {
+    p.extra == [0, 0] && (p.count_include_pad || p.window.pads == [0; 4])
+}

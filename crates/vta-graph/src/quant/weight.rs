@@ -1,0 +1,116 @@
+//! Symmetric integer weights.
+
+use crate::{DType, Quant, Tensor};
+
+/// What the scales of a layer's weights must respect.
+pub(super) struct Limits {
+    /// Scales no smaller: below, a channel's multiplier would keep too few bits.
+    pub(super) floor: f64,
+    /// Largest magnitude of the input as an integer, zero point subtracted.
+    pub(super) input: f64,
+    /// Scale of the input.
+    pub(super) input_scale: f64,
+    /// Largest value of the accumulator.
+    pub(super) acc_max: f64,
+}
+
+/// Candidates for a scale, as shares of the one that covers all weights.
+const STEPS: usize = 40;
+
+/// A scale for each output channel: the one of least squared error, then as much larger as
+/// the limits ask.
+pub(super) fn channel_scales(
+    weight: &Tensor,
+    bias: &[f32],
+    dtype: DType,
+    limits: &Limits,
+) -> Vec<f64> {
+    let elements = weight.as_f32().expect("a float weight");
+    let rows = elements.chunks(elements.len() / bias.len());
+    rows.zip(bias)
+        .map(|(row, &b)| {
+            let scale = best_scale(row, dtype).max(limits.floor);
+            fit_accumulator(row, b.into(), scale, dtype, limits)
+        })
+        .collect()
+}
+
+/// One scale for the whole weight, which covers all of it.
+pub(super) fn covering_scale(weight: &Tensor, dtype: DType) -> f64 {
+    let elements = weight.as_f32().expect("a float weight");
+    largest(elements) / steps(dtype)
+}
+
+/// The weight as integers of `dtype`, and what they stand for.
+pub(super) fn to_integers(weight: &Tensor, scales: &[f64], dtype: DType) -> (Tensor, Quant) {
+    let elements = weight.as_f32().expect("a float weight");
+    let scale: Vec<f32> = scales.iter().map(|&s| s as f32).collect();
+    let rows = elements.chunks(elements.len() / scale.len());
+    let integers: Vec<i64> = rows
+        .zip(&scale)
+        .flat_map(|(row, &s)| row.iter().map(move |&w| round(w, s.into(), dtype) as i64))
+        .collect();
+    let quant = Quant {
+        zero_point: vec![0],
+        scale,
+        axis: 0,
+    };
+    (
+        Tensor::from_ints(dtype, weight.shape().to_vec(), &integers),
+        quant,
+    )
+}
+
+fn round(w: f32, scale: f64, dtype: DType) -> f64 {
+    let (lo, hi) = dtype.range().expect("an integer type");
+    (f64::from(w) / scale)
+        .round_ties_even()
+        .clamp(lo as f64, hi as f64)
+}
+
+fn largest(row: &[f32]) -> f64 {
+    row.iter().fold(0.0, |m: f32, w| m.max(w.abs())).into()
+}
+
+fn steps(dtype: DType) -> f64 {
+    let (lo, hi) = dtype.range().expect("an integer type");
+    if hi > 0 { hi as f64 } else { -lo as f64 }
+}
+
+fn best_scale(row: &[f32], dtype: DType) -> f64 {
+    let whole = largest(row) / steps(dtype);
+    if whole == 0.0 {
+        return f64::from(f32::MIN_POSITIVE);
+    }
+    let error = |scale: f64| -> f64 {
+        let square = |&w: &f32| (f64::from(w) - round(w, scale, dtype) * scale).powi(2);
+        row.iter().map(square).sum()
+    };
+    let candidates = (STEPS / 4..=STEPS)
+        .rev()
+        .map(|i| whole * i as f64 / STEPS as f64);
+    let costs = candidates.map(|s| (error(s), s));
+    let best = costs.reduce(|best, next| if next.0 < best.0 { next } else { best });
+    best.map_or(whole, |(_, scale)| scale)
+}
+
+/// The smallest scale, `scale` or more, with which no input can take the sum beyond the
+/// accumulator.
+fn fit_accumulator(row: &[f32], bias: f64, mut scale: f64, dtype: DType, limits: &Limits) -> f64 {
+    loop {
+        let sum: f64 = row.iter().map(|&w| round(w, scale, dtype).abs()).sum();
+        let unit = scale * limits.input_scale;
+        // A bias beyond half of the range is added after the shift.
+        let bias = (bias / unit).round().abs();
+        let bias = if bias > limits.acc_max / 2.0 {
+            0.0
+        } else {
+            bias
+        };
+        let reach = sum * limits.input + bias;
+        if reach <= limits.acc_max {
+            return scale;
+        }
+        scale *= (reach / limits.acc_max).max(1.01);
+    }
+}
