@@ -46,50 +46,31 @@ impl Design {
     pub(crate) fn new(config: HwConfig) -> Result<Design, ConfigError> {
         let config = config.checked()?;
         let (batch, inp, out) = (config.log_batch, config.log_block_in, config.log_block_out);
-        // In the order of `MemType`: log2 of the values in an element, log2 of a value's bits, and
-        // the keys that both follow from.
+        // In the order of `MemType`: log2 of the values in an element and of a value's bits.
         let elements = [
-            (0, 5, "an instruction set of 32-bit micro-ops"),
-            (
-                inp + out,
-                config.log_wgt_width,
-                "LOG_BLOCK_IN, LOG_BLOCK_OUT or LOG_WGT_WIDTH",
-            ),
-            (
-                batch + inp,
-                config.log_inp_width,
-                "LOG_BATCH, LOG_BLOCK_IN or LOG_INP_WIDTH",
-            ),
-            (
-                batch + out,
-                config.log_acc_width,
-                "LOG_BATCH, LOG_BLOCK_OUT or LOG_ACC_WIDTH",
-            ),
-            (
-                batch + out,
-                config.log_inp_width,
-                "LOG_BATCH, LOG_BLOCK_OUT or LOG_INP_WIDTH",
-            ),
-            (batch + out, 3, "LOG_BATCH or LOG_BLOCK_OUT"),
+            (0, (8 * UOP_BYTES).ilog2()),
+            (inp + out, config.log_wgt_width),
+            (batch + inp, config.log_inp_width),
+            (batch + out, config.log_acc_width),
+            (batch + out, config.log_inp_width),
+            (batch + out, 3),
         ];
         let mut log_elem_bytes = [0; 6];
-        for (&mem, (lanes, width, keys)) in MemType::ALL.iter().zip(elements) {
-            let log_bits = lanes + width;
+        for (&mem, (lanes, width)) in MemType::ALL.iter().zip(elements) {
+            let (log_bits, keys) = (lanes + width, element_keys(mem));
             if log_bits < 3 {
-                return Err(ConfigError::PartOfByte {
-                    mem,
-                    bits: 1 << log_bits,
-                    keys,
-                });
+                let bits = 1 << log_bits;
+                return Err(ConfigError::PartOfByte { mem, bits, keys });
             }
-            if log_bits - 3 > PAGE_BYTES.ilog2() {
+            let log_bytes = log_bits - 3;
+            if log_bytes > PAGE_BYTES.ilog2() {
                 return Err(ConfigError::ElementTooLarge {
                     mem,
-                    log_bytes: log_bits - 3,
+                    log_bytes,
                     keys,
                 });
             }
-            log_elem_bytes[mem as usize] = log_bits - 3;
+            log_elem_bytes[mem as usize] = log_bytes;
         }
 
         // The scratchpad that holds each memory: outputs and 8-bit values are views of the register
@@ -319,6 +300,18 @@ impl Design {
     pub fn free_bits(&self, opcode: Opcode) -> u128 {
         let opcode_bits = (1 << OPCODE_BITS) - 1;
         !(opcode_bits | self.header().covered | self.layout(opcode).covered)
+    }
+}
+
+/// The keys that the size of an element follows from.
+fn element_keys(mem: MemType) -> &'static str {
+    match mem {
+        MemType::Uop => "nothing: a micro-op has 32 bits",
+        MemType::Wgt => "LOG_BLOCK_IN, LOG_BLOCK_OUT or LOG_WGT_WIDTH",
+        MemType::Inp => "LOG_BATCH, LOG_BLOCK_IN or LOG_INP_WIDTH",
+        MemType::Acc => "LOG_BATCH, LOG_BLOCK_OUT or LOG_ACC_WIDTH",
+        MemType::Out => "LOG_BATCH, LOG_BLOCK_OUT or LOG_INP_WIDTH",
+        MemType::Acc8 => "LOG_BATCH or LOG_BLOCK_OUT",
     }
 }
 
