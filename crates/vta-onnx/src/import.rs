@@ -315,6 +315,11 @@ impl Importer {
             )));
         };
         let id = self.place(&known).map_err(OnnxError::Model)?;
+        // Nodes that vanish (Identity, a Reshape to the same shape) leave their input's name.
+        let named = self.graph.inputs.contains(&id) || self.graph.outputs.contains(&id);
+        if !named {
+            self.graph.rename(id, name);
+        }
         self.graph.outputs.push(id);
         Ok(())
     }

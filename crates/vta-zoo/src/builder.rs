@@ -39,10 +39,8 @@ pub(crate) struct Builder {
 
 impl Builder {
     pub(crate) fn new(name: &str, seed: u64) -> Builder {
-        let mut graph = Graph::default();
-        graph.name = name.to_string();
         Builder {
-            graph,
+            graph: Graph::new(name),
             rng: ChaCha8Rng::seed_from_u64(seed),
         }
     }
