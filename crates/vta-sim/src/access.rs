@@ -5,7 +5,7 @@
 
 use std::ops::Range;
 
-use vta_isa::{AluInsn, AluOp, Body, Design, GemmInsn, Insn, MemInsn, MemType, Uop};
+use vta_isa::{AluInsn, AluOp, Body, Design, GemmInsn, Insn, MemInsn, MemType, UOP_BYTES, Uop};
 
 use crate::dram::Dram;
 use crate::fault::{Cause, Direction, Operand};
@@ -62,6 +62,37 @@ impl Transfer {
     /// Physical address of a row.
     pub(crate) fn addr(&self, row: usize) -> u64 {
         self.addr + row as u64 * self.pitch
+    }
+
+    /// Writes zeros to the padding and, by `unpack`, the rows to their elements of `lanes` values.
+    pub(crate) fn fill<T: Clone + Default>(
+        &self,
+        dram: &Dram,
+        lanes: usize,
+        memory: &mut [T],
+        mut unpack: impl FnMut(&[u8], &mut [T]),
+    ) {
+        let span = self.span();
+        if span.len() > self.rows * self.x_size {
+            memory[span.start * lanes..span.end * lanes].fill(T::default());
+        }
+        for row in 0..self.rows {
+            let from = dram.get(self.addr(row), self.row_bytes);
+            let to = &mut memory[self.row_start(row) * lanes..][..self.x_size * lanes];
+            unpack(from.expect("the plan checked every row"), to);
+        }
+    }
+
+    /// [`Transfer::fill`] for micro-ops.
+    pub(crate) fn load_uops(&self, design: &Design, dram: &Dram, memory: &mut [Uop]) {
+        self.fill(dram, 1, memory, |bytes, uops| {
+            for (uop, word) in uops.iter_mut().zip(bytes.chunks_exact(UOP_BYTES)) {
+                *uop = Uop::decode(
+                    design,
+                    u32::from_le_bytes([word[0], word[1], word[2], word[3]]),
+                );
+            }
+        });
     }
 }
 

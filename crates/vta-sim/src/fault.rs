@@ -177,7 +177,7 @@ pub enum Cause {
         other_direction: Direction,
     },
     /// Micro-ops that `other` stored: what they are is not known before the run.
-    StoredUops { addr: u64, other: Box<Site> },
+    StoredUops { place: Place, other: Box<Site> },
     /// The run is longer than allowed.
     InsnLimit { limit: u64 },
     /// The micro-op executions are more than allowed.
@@ -354,10 +354,10 @@ impl fmt::Display for Cause {
                     "race: it {direction} {place}, which {other} {other_direction}, and no token orders them"
                 )
             }
-            Cause::StoredUops { addr, other } => {
+            Cause::StoredUops { place, other } => {
                 write!(
                     f,
-                    "the micro-ops at {addr:#x} are what {other} stored, unknown before the run"
+                    "the micro-ops in {place} are what {other} stored, unknown before the run"
                 )
             }
             Cause::InsnLimit { limit } => {

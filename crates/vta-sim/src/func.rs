@@ -1,6 +1,6 @@
 //! The functional simulator.
 
-use vta_isa::{Design, MemType, UOP_BYTES, Uop};
+use vta_isa::{Design, MemType};
 
 use crate::access::{Action, Kernel, KernelOp, Transfer, plan};
 use crate::counters::Counters;
@@ -233,42 +233,31 @@ impl Run<'_> {
         match memory {
             MemType::Uop => {
                 self.counters.uops_loaded += (transfer.rows * transfer.x_size) as u64;
-                fill(transfer, self.dram, 1, &mut scratch.uop, |bytes, uops| {
-                    for (uop, word) in uops.iter_mut().zip(bytes.chunks_exact(UOP_BYTES)) {
-                        let word = u32::from_le_bytes(word.try_into().expect("a chunk of 4"));
-                        *uop = Uop::decode(self.design, word);
-                    }
-                });
+                transfer.load_uops(self.design, self.dram, &mut scratch.uop);
             }
             MemType::Wgt => {
                 let (block_in, block_out) = (self.design.block_in(), self.design.block_out());
                 let elem = self.design.elem_bytes(memory);
                 let mut tile = vec![0; lanes];
-                fill(
-                    transfer,
-                    self.dram,
-                    lanes,
-                    &mut scratch.wgt,
-                    |bytes, weights| {
-                        for (bytes, to) in bytes
-                            .chunks_exact(elem)
-                            .zip(weights.chunks_exact_mut(lanes))
-                        {
-                            unpack::<i16>(bits, bytes, &mut tile);
-                            for (n, row) in tile.chunks_exact(block_in).enumerate() {
-                                for (k, &w) in row.iter().enumerate() {
-                                    to[k * block_out + n] = w;
-                                }
+                transfer.fill(self.dram, lanes, &mut scratch.wgt, |bytes, weights| {
+                    for (bytes, to) in bytes
+                        .chunks_exact(elem)
+                        .zip(weights.chunks_exact_mut(lanes))
+                    {
+                        unpack::<i16>(bits, bytes, &mut tile);
+                        for (n, row) in tile.chunks_exact(block_in).enumerate() {
+                            for (k, &w) in row.iter().enumerate() {
+                                to[k * block_out + n] = w;
                             }
                         }
-                    },
-                );
+                    }
+                });
             }
-            MemType::Inp => fill(transfer, self.dram, lanes, &mut scratch.inp, |b, v| {
+            MemType::Inp => transfer.fill(self.dram, lanes, &mut scratch.inp, |b, v| {
                 unpack(bits, b, v)
             }),
             MemType::Acc | MemType::Acc8 | MemType::Out => {
-                fill(transfer, self.dram, lanes, &mut scratch.acc, |b, v| {
+                transfer.fill(self.dram, lanes, &mut scratch.acc, |b, v| {
                     unpack(bits, b, v)
                 });
             }
@@ -283,24 +272,5 @@ impl Run<'_> {
             let to = self.dram.get_mut(transfer.addr(row), transfer.row_bytes);
             pack(bits, from, to.expect("the plan checked every row"));
         }
-    }
-}
-
-/// Writes zeros to the padding and, by `unpack`, the rows to their elements of `lanes` values.
-fn fill<T: Clone + Default>(
-    transfer: &Transfer,
-    dram: &Dram,
-    lanes: usize,
-    memory: &mut [T],
-    mut unpack: impl FnMut(&[u8], &mut [T]),
-) {
-    let span = transfer.span();
-    if span.len() > transfer.rows * transfer.x_size {
-        memory[span.start * lanes..span.end * lanes].fill(T::default());
-    }
-    for row in 0..transfer.rows {
-        let from = dram.get(transfer.addr(row), transfer.row_bytes);
-        let to = &mut memory[transfer.row_start(row) * lanes..][..transfer.x_size * lanes];
-        unpack(from.expect("the plan checked every row"), to);
     }
 }
