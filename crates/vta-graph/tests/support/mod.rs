@@ -1,0 +1,515 @@
+//! Random operators with operands that fit them, for every operator there is.
+#![allow(dead_code)] // Each test target uses its own part.
+
+use proptest::prelude::*;
+use vta_graph::{
+    AddEpilogue, BlockedLayout, ConvAttrs, DType, Data, Op, PackedConv, PoolAttrs, Quant, Requant,
+    Tensor, TensorType, Window,
+};
+
+/// Every operator's name in the text form.
+pub(crate) const KINDS: [&str; 33] = [
+    "conv",
+    "dense",
+    "matmul",
+    "batch_norm",
+    "relu",
+    "leaky_relu",
+    "sigmoid",
+    "clip",
+    "add",
+    "sub",
+    "mul",
+    "div",
+    "max_pool",
+    "avg_pool",
+    "global_avg_pool",
+    "reduce_mean",
+    "softmax",
+    "reshape",
+    "transpose",
+    "concat",
+    "pad",
+    "slice",
+    "quantize",
+    "dequantize",
+    "qconv",
+    "qdense",
+    "requantize",
+    "qadd",
+    "qsum_pool",
+    "pack",
+    "unpack",
+    "vta.conv",
+    "vta.add",
+];
+
+/// Choices that proptest made and can make smaller; zeros once they run out.
+#[derive(Clone, Debug)]
+pub(crate) struct Dice {
+    rolls: Vec<u32>,
+    at: usize,
+}
+
+pub(crate) fn dice() -> impl Strategy<Value = Dice> {
+    prop::collection::vec(any::<u32>(), 400).prop_map(|rolls| Dice { rolls, at: 0 })
+}
+
+impl Dice {
+    pub(crate) fn roll(&mut self) -> u32 {
+        let roll = self.rolls.get(self.at).copied().unwrap_or(0);
+        self.at += 1;
+        roll
+    }
+
+    /// A number in `lo..=hi`; smaller rolls give numbers nearer to `lo`.
+    pub(crate) fn range(&mut self, lo: usize, hi: usize) -> usize {
+        lo + self.roll() as usize % (hi - lo + 1)
+    }
+
+    pub(crate) fn int(&mut self, lo: i64, hi: i64) -> i64 {
+        lo + i64::from(self.roll()) % (hi - lo + 1)
+    }
+
+    pub(crate) fn flag(&mut self) -> bool {
+        self.roll() % 2 == 1
+    }
+
+    pub(crate) fn pick<T: Copy>(&mut self, of: &[T]) -> T {
+        of[self.range(0, of.len() - 1)]
+    }
+
+    pub(crate) fn extents(&mut self, rank: usize) -> Vec<usize> {
+        (0..rank).map(|_| self.range(1, 4)).collect()
+    }
+
+    pub(crate) fn shape(&mut self) -> Vec<usize> {
+        let rank = self.range(0, 4);
+        self.extents(rank)
+    }
+
+    pub(crate) fn nchw(&mut self) -> [usize; 4] {
+        [
+            self.range(1, 2),
+            self.range(1, 5),
+            self.range(1, 7),
+            self.range(1, 7),
+        ]
+    }
+
+    /// Elements over the whole range of an integer type, small whole numbers in `f32`.
+    pub(crate) fn tensor(&mut self, dtype: DType, shape: impl Into<Vec<usize>>) -> Tensor {
+        let ty = TensorType::new(dtype, shape);
+        let n = ty.len();
+        // The dice run out; a congruence makes many elements of one roll.
+        let mut state = u64::from(self.roll());
+        let mut next = || {
+            state = state
+                .wrapping_mul(6364136223846793005)
+                .wrapping_add(1442695040888963407);
+            (state >> 33) as u32
+        };
+        match dtype {
+            DType::F32 => {
+                let v = (0..n).map(|_| (next() % 17) as f32 - 8.0).collect();
+                Tensor::new(ty, Data::F32(v))
+            }
+            DType::Bool => Tensor::new(ty, Data::U8((0..n).map(|_| (next() % 2) as u8).collect())),
+            _ => {
+                let (lo, hi) = dtype.range().expect("an integer type");
+                let (lo, hi) = (lo.max(-1 << 31), hi.min((1 << 31) - 1));
+                let v: Vec<i64> = (0..n)
+                    .map(|_| lo + i64::from(next()) * 2 % (hi - lo + 1))
+                    .collect();
+                Tensor::from_ints(dtype, ty.shape, &v)
+            }
+        }
+    }
+
+    pub(crate) fn narrow(&mut self) -> DType {
+        self.pick(&[DType::I8, DType::I4, DType::I2, DType::I1])
+    }
+
+    pub(crate) fn in_range(&mut self, dtype: DType) -> i32 {
+        let (lo, hi) = dtype.range().expect("an integer type");
+        self.int(lo, hi) as i32
+    }
+
+    /// A window that fits `hw`, with each tap row and column able to meet the input.
+    pub(crate) fn window(&mut self, hw: [usize; 2]) -> Window {
+        let mut w = Window {
+            kernel: [1; 2],
+            stride: [1; 2],
+            dilation: [1; 2],
+            pads: [0; 4],
+        };
+        for (i, extent) in hw.into_iter().enumerate() {
+            w.kernel[i] = self.range(1, 3);
+            w.stride[i] = self.range(1, 3);
+            w.dilation[i] = self.range(1, 2.min(extent));
+            let reach = w.dilation[i] * (w.kernel[i] - 1) + 1;
+            w.pads[i] = self.range(0, reach - 1);
+            w.pads[i + 2] = self.range(0, reach - 1);
+            let padded = extent + w.pads[i] + w.pads[i + 2];
+            if reach > padded {
+                (w.kernel[i], w.pads[i], w.pads[i + 2]) = (1, 0, 0);
+            }
+        }
+        w
+    }
+
+    pub(crate) fn pool(&mut self, hw: [usize; 2]) -> PoolAttrs {
+        let window = self.window(hw);
+        let mut extra = [0; 2];
+        for (i, extra) in extra.iter_mut().enumerate() {
+            let reach = window.dilation[i] * (window.kernel[i] - 1) + 1;
+            let free = reach - 1 - window.pads[i + 2];
+            *extra = self.range(0, free.min(window.stride[i] - 1));
+        }
+        PoolAttrs {
+            window,
+            extra,
+            count_include_pad: self.flag(),
+        }
+    }
+
+    /// Attributes, and the operands `x, weight, bias?` of these types.
+    pub(crate) fn conv(&mut self, x: DType, w: DType, b: DType) -> (ConvAttrs, Vec<Tensor>) {
+        let [n, _, h, wd] = self.nchw();
+        let window = self.window([h, wd]);
+        let groups = self.range(1, 3);
+        let (i, o) = (self.range(1, 3), groups * self.range(1, 3));
+        let [kh, kw] = window.kernel;
+        let mut operands = vec![
+            self.tensor(x, [n, i * groups, h, wd]),
+            self.tensor(w, [o, i, kh, kw]),
+        ];
+        if self.flag() {
+            operands.push(self.tensor(b, [o]));
+        }
+        (ConvAttrs { window, groups }, operands)
+    }
+
+    pub(crate) fn requant(&mut self, channels: usize, dtype: DType) -> Requant {
+        let (lo, hi) = dtype.range().expect("an integer type");
+        let lo = self.int(lo, hi);
+        let many = |dice: &mut Self| if dice.flag() { channels } else { 1 };
+        let (mults, adds) = (many(self), many(self));
+        Requant {
+            mult: (0..mults).map(|_| self.roll() as i32 & i32::MAX).collect(),
+            add: (0..adds)
+                .map(|_| i64::from(self.roll()) << self.range(0, 31))
+                .collect(),
+            shift: self.range(0, 62) as u32,
+            lo: lo as i32,
+            hi: self.int(lo, hi) as i32,
+        }
+    }
+
+    pub(crate) fn epilogue(&mut self, dtype: DType) -> AddEpilogue {
+        let r = self.requant(1, dtype);
+        AddEpilogue {
+            mult_a: self.roll() as i32,
+            mult_b: self.roll() as i32,
+            add: r.add[0],
+            shift: r.shift,
+            lo: r.lo,
+            hi: r.hi,
+        }
+    }
+
+    pub(crate) fn layout(&mut self, batch: usize, lanes: usize, dtype: DType) -> BlockedLayout {
+        BlockedLayout {
+            batch,
+            lanes,
+            border: [0; 4].map(|_: i32| self.range(0, 2)),
+            fill: self.in_range(dtype),
+        }
+    }
+
+    pub(crate) fn quant(&mut self, dtype: DType, shape: &[usize]) -> Quant {
+        let axis = if shape.is_empty() {
+            0
+        } else {
+            self.range(0, shape.len() - 1)
+        };
+        let n = if self.flag() {
+            shape.get(axis).copied().unwrap_or(1)
+        } else {
+            1
+        };
+        let zs = if self.flag() { n } else { 1 };
+        Quant {
+            scale: (0..n).map(|_| self.range(1, 99) as f32 / 64.0).collect(),
+            zero_point: (0..zs).map(|_| self.in_range(dtype)).collect(),
+            axis,
+        }
+    }
+
+    /// Two shapes that broadcast.
+    pub(crate) fn broadcasting(&mut self) -> [Vec<usize>; 2] {
+        let full = self.shape();
+        let mut part = || {
+            let from = self.range(0, full.len());
+            full[from..]
+                .iter()
+                .map(|&d| if self.flag() { d } else { 1 })
+                .collect()
+        };
+        [part(), part()]
+    }
+
+    pub(crate) fn packed_conv(&mut self) -> (Op, Vec<Tensor>) {
+        let (x, w) = (self.narrow(), self.narrow());
+        let [n, c, h, wd] = self.nchw();
+        let window = self.window([h, wd]);
+        let o = self.range(1, 5);
+        let (batch, bi, bo) = (self.range(1, 2), self.range(1, 4), self.range(1, 4));
+        let [oh, ow] = window.out_hw(h, wd).expect("a window that fits");
+        let [kh, kw] = window.kernel;
+        let conv = PackedConv {
+            in_shape: [n, c, h, wd],
+            out_shape: [n, o, oh, ow],
+            window,
+            in_layout: self.layout(batch, bi, x),
+            out_layout: self.layout(batch, bo, x),
+            requant: self.requant(o.div_ceil(bo) * bo, x),
+        };
+        let packed = conv.in_layout.packed_shape(conv.in_shape).expect("small");
+        let operands = vec![
+            self.tensor(x, packed),
+            self.tensor(w, [o.div_ceil(bo), c.div_ceil(bi), kh, kw, bo, bi]),
+        ];
+        (Op::VtaConv(conv), operands)
+    }
+
+    /// An operator of this name, and operands that it takes.
+    pub(crate) fn op(&mut self, kind: &str) -> (Op, Vec<Tensor>) {
+        let any = self.pick(&DType::ALL);
+        let small = self.pick(&[DType::I32, DType::I8, DType::U8, DType::I4, DType::I1]);
+        let narrow = self.narrow();
+        let shape = self.shape();
+        let nchw = self.nchw();
+        let [n, c, h, w] = nchw;
+        let axis = (!shape.is_empty()).then(|| self.range(0, shape.len() - 1));
+        let float = |dice: &mut Self, shape: &[usize]| dice.tensor(DType::F32, shape);
+        match kind {
+            "conv" => {
+                let (a, x) = self.conv(DType::F32, DType::F32, DType::F32);
+                (Op::Conv(a), x)
+            }
+            "qconv" => {
+                let x = self.narrow();
+                let (a, operands) = self.conv(x, narrow, DType::I32);
+                (Op::QConv(a, self.in_range(x)), operands)
+            }
+            "dense" | "qdense" => {
+                let (k, n) = (self.range(1, 20), self.range(1, 5));
+                let quantized = kind == "qdense";
+                let (x, b) = if quantized {
+                    (narrow, DType::I32)
+                } else {
+                    (DType::F32, DType::F32)
+                };
+                let mut operands = vec![
+                    self.tensor(x, [shape, vec![k]].concat()),
+                    self.tensor(x, [n, k]),
+                ];
+                if self.flag() {
+                    operands.push(self.tensor(b, [n]));
+                }
+                let zero_point = if quantized { self.in_range(x) } else { 0 };
+                let op = if quantized {
+                    Op::QDense(zero_point)
+                } else {
+                    Op::Dense
+                };
+                (op, operands)
+            }
+            "matmul" => {
+                let [m, k, n] = [0; 3].map(|_: i32| self.range(1, 5));
+                let [a, b] = self.broadcasting();
+                let a = float(self, &[a, vec![m, k]].concat());
+                let b = float(self, &[b, vec![k, n]].concat());
+                (Op::MatMul, vec![a, b])
+            }
+            "batch_norm" => {
+                let rank = self.range(2, 4);
+                let mut x = vec![float(self, &nchw[..rank])];
+                x.extend((0..3).map(|_| float(self, &[c])));
+                let var = (0..c).map(|_| self.range(0, 9) as f32).collect();
+                x.push(Tensor::f32([c], var));
+                (Op::BatchNorm { epsilon: 1e-5 }, x)
+            }
+            "relu" => {
+                let dtype = self.pick(&DType::ALL[..8]);
+                (Op::Relu, vec![self.tensor(dtype, shape)])
+            }
+            "leaky_relu" => (Op::LeakyRelu { alpha: 0.125 }, vec![float(self, &shape)]),
+            "sigmoid" => (Op::Sigmoid, vec![float(self, &shape)]),
+            "clip" => {
+                let dtype = self.pick(&DType::ALL[..8]);
+                let lo = self.pick(&[f32::NEG_INFINITY, -3.0, -0.0]);
+                let hi = self.pick(&[f32::INFINITY, 6.0, 0.0]);
+                (Op::Clip { lo, hi }, vec![self.tensor(dtype, shape)])
+            }
+            "add" | "sub" | "mul" | "div" => {
+                let dtype = self.pick(&[DType::F32, DType::I32, DType::I64]);
+                let operands = self.broadcasting().map(|s| self.tensor(dtype, s));
+                let op = match kind {
+                    "add" => Op::Add,
+                    "sub" => Op::Sub,
+                    "mul" => Op::Mul,
+                    _ => Op::Div,
+                };
+                (
+                    op,
+                    operands
+                        .map(|t| if kind == "div" { odd(&t) } else { t })
+                        .into(),
+                )
+            }
+            "max_pool" => {
+                let dtype = self.pick(&DType::ALL[..8]);
+                (
+                    Op::MaxPool(self.pool([h, w])),
+                    vec![self.tensor(dtype, nchw)],
+                )
+            }
+            "avg_pool" => (Op::AvgPool(self.pool([h, w])), vec![float(self, &nchw)]),
+            "qsum_pool" => {
+                let p = self.pool([h, w]);
+                (
+                    Op::QSumPool(p, self.in_range(narrow)),
+                    vec![self.tensor(narrow, nchw)],
+                )
+            }
+            "global_avg_pool" => (Op::GlobalAvgPool, vec![float(self, &nchw)]),
+            "reduce_mean" => {
+                let axes = (0..shape.len()).filter(|_| self.flag()).collect();
+                let keep_dims = self.flag();
+                (
+                    Op::ReduceMean { axes, keep_dims },
+                    vec![float(self, &shape)],
+                )
+            }
+            "softmax" => match axis {
+                Some(axis) => (Op::Softmax { axis }, vec![float(self, &shape)]),
+                None => (Op::Softmax { axis: 0 }, vec![float(self, &[3])]),
+            },
+            "reshape" => {
+                let x = self.tensor(any, shape);
+                let mut to = vec![x.ty().len()];
+                to.extend(std::iter::repeat_n(1, self.range(0, 2)));
+                (Op::Reshape { shape: to }, vec![x])
+            }
+            "transpose" => {
+                let mut perm: Vec<usize> = (0..shape.len()).collect();
+                for i in (1..perm.len()).rev() {
+                    perm.swap(i, self.range(0, i));
+                }
+                (Op::Transpose { perm }, vec![self.tensor(any, shape)])
+            }
+            "concat" => {
+                let (shape, axis) = axis.map_or((vec![2], 0), |axis| (shape, axis));
+                let parts = (0..self.range(1, 3))
+                    .map(|_| {
+                        let mut shape = shape.clone();
+                        shape[axis] = self.range(1, 3);
+                        self.tensor(any, shape)
+                    })
+                    .collect();
+                (Op::Concat { axis }, parts)
+            }
+            "pad" => {
+                let mut amounts = || shape.iter().map(|_| self.range(0, 2)).collect();
+                let (before, after) = (amounts(), amounts());
+                let value = match any {
+                    DType::F32 => self.pick(&[-0.0, 2.5, f32::INFINITY]),
+                    DType::Bool | DType::U8 => 1.0,
+                    _ => -1.0,
+                };
+                let op = Op::Pad {
+                    before,
+                    after,
+                    value,
+                };
+                (op, vec![self.tensor(any, shape)])
+            }
+            "slice" => {
+                let start: Vec<usize> = shape.iter().map(|&d| self.range(0, d - 1)).collect();
+                let end = (start.iter().zip(&shape))
+                    .map(|(&s, &d)| self.range(s + 1, d))
+                    .collect();
+                let step = shape.iter().map(|_| self.range(1, 3)).collect();
+                (
+                    Op::Slice { start, end, step },
+                    vec![self.tensor(any, shape)],
+                )
+            }
+            "quantize" => {
+                let q = self.quant(small, &shape);
+                (Op::Quantize(q, small), vec![float(self, &shape)])
+            }
+            "dequantize" => {
+                let q = self.quant(small, &shape);
+                (Op::Dequantize(q), vec![self.tensor(small, shape)])
+            }
+            "requantize" => {
+                let r = self.requant(c, small);
+                let from = self.pick(&[DType::I32, DType::I8, DType::U8]);
+                (Op::Requantize(r, small), vec![self.tensor(from, nchw)])
+            }
+            "qadd" => {
+                let types = [0; 2].map(|_: i32| self.pick(&[DType::I8, DType::I32, DType::U8]));
+                let e = self.epilogue(small);
+                let operands = types.map(|t| self.tensor(t, shape.clone()));
+                (Op::QAdd(e, small), operands.into())
+            }
+            "pack" => {
+                let (batch, lanes) = (self.range(1, 2), self.range(1, 4));
+                let layout = self.layout(batch, lanes, narrow);
+                (Op::Pack(layout), vec![self.tensor(narrow, nchw)])
+            }
+            "unpack" => {
+                let (batch, lanes) = (self.range(1, 2), self.range(1, 4));
+                let layout = self.layout(batch, lanes, narrow);
+                let packed = layout.packed_shape(nchw).expect("small");
+                let op = Op::Unpack {
+                    layout,
+                    shape: nchw,
+                };
+                (op, vec![self.tensor(narrow, packed)])
+            }
+            "vta.conv" => self.packed_conv(),
+            "vta.add" => {
+                let (batch, lanes) = (self.range(1, 2), self.range(1, 4));
+                let [a, b, out_layout] = [0; 3].map(|_: i32| self.layout(batch, lanes, narrow));
+                let in_layouts = [a, b];
+                let operands = in_layouts
+                    .each_ref()
+                    .map(|l| self.tensor(narrow, l.packed_shape([n, c, h, w]).expect("small")));
+                let op = Op::VtaAdd {
+                    shape: nchw,
+                    in_layouts,
+                    out_layout,
+                    add: self.epilogue(narrow),
+                };
+                (op, operands.into())
+            }
+            _ => unreachable!("no operator `{kind}`"),
+        }
+    }
+}
+
+/// The same tensor with every element odd: none is zero.
+fn odd(t: &Tensor) -> Tensor {
+    let data = match t.data() {
+        Data::F32(v) => Data::F32(v.iter().map(|v| v * 2.0 + 1.0).collect()),
+        Data::I64(v) => Data::I64(v.iter().map(|v| v | 1).collect()),
+        Data::I32(v) => Data::I32(v.iter().map(|v| v | 1).collect()),
+        Data::I8(v) => Data::I8(v.iter().map(|v| v | 1).collect()),
+        Data::U8(v) => Data::U8(v.iter().map(|v| v | 1).collect()),
+    };
+    Tensor::new(t.ty().clone(), data)
+}
