@@ -38,6 +38,11 @@ impl LoopNest {
         self.loops.iter().map(|(var, _)| var)
     }
 
+    /// The extent of the loop over `name`.
+    pub fn extent(&self, name: &str) -> Option<&Expr> {
+        self.position(name).map(|position| &self.loops[position].1)
+    }
+
     /// Whether `name` is one of the variables.
     pub fn binds(&self, name: &str) -> bool {
         self.position(name).is_some()

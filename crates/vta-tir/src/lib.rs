@@ -1,6 +1,6 @@
 //! Loop-nest programs over memory scopes: the language between the graph and the instruction stream.
 //!
-//! An operator enters as a naive loop nest over packed tensors in DRAM. Schedule primitives rewrite it,
+//! An operator enters as a naive loop nest over packed tensors in DRAM. [`schedule`] primitives rewrite it,
 //! each checking its own precondition, until tiles sit in the scratchpads and the innermost nests are hardware
 //! intrinsics. [`interp`] runs any program, naive or scheduled, and is the oracle that both mean the same;
 //! [`verify`] proves indices in range and [`verify_on`] allocations within capacity; [`parse`] reads back what
@@ -18,6 +18,7 @@ pub mod interp;
 pub mod intrinsics;
 mod program;
 mod region;
+pub mod schedule;
 mod text;
 mod verify;
 

@@ -140,9 +140,12 @@ fn union(a: &(Affine, Affine), b: &(Affine, Affine)) -> (Affine, Affine) {
 
 /// Whether the box moves past itself with every step of the innermost loop of `nest`: in some dimension, a later
 /// iteration begins beyond the end of an earlier one.
-pub(crate) fn steps_past(nest: &LoopNest, hull: &Hull) -> Option<usize> {
-    let var = nest.vars().last()?;
-    hull.iter().position(|(low, high)| {
+pub(crate) fn steps_past(nest: &LoopNest, hull: &Hull) -> bool {
+    let Some(var) = nest.vars().last() else {
+        return false;
+    };
+    let once = nest.upper(&Expr::from(var)).is_some_and(|last| last <= 0);
+    once || hull.iter().any(|(low, high)| {
         let next = low.to_expr().substitute(var, &(Expr::from(var) + 1));
         nest.lower(&(next - high.to_expr()))
             .is_some_and(|gap| gap >= 1)

@@ -1,0 +1,120 @@
+use super::{ScheduleError, Step, find_loop, perfect_nest, stmt_at, stmt_at_mut};
+use crate::expr::{Expr, Name};
+use crate::program::{Access, Buffer, ELEM_RANK, Program, Scope, Stmt, Value};
+
+/// Turns the copy nest that begins at the loop over `target` into one box transfer: a load where it copies from DRAM to a
+/// scratchpad, a store where it copies from the register file to DRAM.
+///
+/// # Errors
+/// No such loop; the nest is not perfect around one copy; a dimension is not walked by one loop of its own, in unit steps
+/// on both sides; or elements are not copied whole.
+pub fn dma(program: &mut Program, target: &str) -> Result<(), ScheduleError> {
+    let failed = ScheduleError::of("dma", target);
+    let path = find_loop(program, target).map_err(&failed)?;
+    let transfer = transfer(program, stmt_at(program, &path)).map_err(&failed)?;
+    *stmt_at_mut(program, &path) = transfer;
+    Ok(())
+}
+
+fn transfer(program: &Program, nest: &Stmt) -> Step<Stmt> {
+    let (loops, body) = perfect_nest(nest);
+    let [Stmt::Assign { dst, value }] = body else {
+        return Err("it is no perfect nest around one assignment".into());
+    };
+    let find = |access: &Access| {
+        program
+            .buffer(&access.buffer)
+            .ok_or_else(|| format!("no buffer `{}`", access.buffer))
+    };
+    let to = find(dst)?;
+    let (src, padded) = match value {
+        Value::Read { access, padded } => (access, *padded),
+        Value::Cast(dtype, inner) => match &**inner {
+            Value::Read { access, padded } if *dtype == to.dtype => (access, *padded),
+            _ => return Err(format!("`{value}` is more than a copy")),
+        },
+        _ => return Err(format!("`{value}` is more than a copy")),
+    };
+    let from = find(src)?;
+    let boxed = walk(&loops, (to, dst), (from, src))?;
+    let (dst, src, extents) = boxed;
+    match (to.scope.on_chip(), from.scope) {
+        (true, Scope::Dram) => Ok(Stmt::Load {
+            dst,
+            src,
+            padded,
+            extents,
+        }),
+        (false, Scope::Acc | Scope::Out) if !padded => Ok(Stmt::Store { dst, src, extents }),
+        _ => {
+            let (from, to) = (from.scope.name(), to.scope.name());
+            Err(format!(
+                "no transfer goes from {from} to {to}{}",
+                if padded { " with padding" } else { "" }
+            ))
+        }
+    }
+}
+
+type Box3 = (Access, Access, Vec<Expr>);
+
+/// Origins and extents over the leading dimensions.
+fn walk(loops: &[(&Name, &Expr)], dst: (&Buffer, &Access), src: (&Buffer, &Access)) -> Step<Box3> {
+    let rank = dst.0.rank();
+    if rank != src.0.rank() || rank < ELEM_RANK {
+        return Err("both sides need one rank, with elements".into());
+    }
+    let mut left: Vec<&Name> = loops.iter().map(|(var, _)| *var).collect();
+    if let Some((var, extent)) = loops
+        .iter()
+        .find(|(_, extent)| left.iter().any(|var| extent.mentions(var)))
+    {
+        return Err(format!(
+            "the extent {extent} of `{var}` varies within the nest"
+        ));
+    }
+    let mut origins: [Vec<Expr>; 2] = [Vec::new(), Vec::new()];
+    let mut extents = Vec::new();
+    for (d, (to, from)) in dst.1.idx.iter().zip(&src.1.idx).enumerate() {
+        let walker = left
+            .iter()
+            .position(|var| to.mentions(var) || from.mentions(var))
+            .map(|i| left.swap_remove(i));
+        let start = |idx: &Expr| match walker {
+            None => idx.simplify(),
+            Some(var) => (idx.clone() - var).simplify(),
+        };
+        let (to_start, from_start) = (start(to), start(from));
+        if let Some((var, _)) = loops
+            .iter()
+            .find(|(v, _)| to_start.mentions(v) || from_start.mentions(v))
+        {
+            return Err(format!(
+                "`{var}` does not walk dimension {d} in unit steps on both sides: `{to}` and `{from}`"
+            ));
+        }
+        let extent = loops
+            .iter()
+            .find(|(v, _)| Some(*v) == walker)
+            .map_or(Expr::Const(1), |(_, e)| (*e).clone());
+        if d + ELEM_RANK >= rank {
+            let whole = [dst.0, src.0]
+                .iter()
+                .all(|buffer| extent.same_as(&buffer.shape[d]));
+            if !whole || to_start.as_const() != Some(0) || from_start.as_const() != Some(0) {
+                return Err(format!(
+                    "dimension {d} is part of the element, which is not copied whole"
+                ));
+            }
+        } else {
+            origins[0].push(to_start);
+            origins[1].push(from_start);
+            extents.push(extent);
+        }
+    }
+    if let Some(var) = left.first() {
+        return Err(format!("the loop over `{var}` walks no dimension"));
+    }
+    let [to, from] = origins;
+    Ok((dst.0.at(to), src.0.at(from), extents))
+}

@@ -1,0 +1,121 @@
+use super::{ScheduleError, Step, find_loop, nest_around, siblings_mut, stmt_at, substitute};
+use crate::bounds::LoopNest;
+use crate::expr::{Expr, Name};
+use crate::program::{Program, Stmt};
+use crate::region::{Use, for_each_touch, hull, steps_past};
+
+/// Merges the loop over `second` into the loop over `first` right before it, and so on inwards for `levels` levels: the
+/// last loop within the first with the first loop within the second. The merged loops keep the names of the first.
+///
+/// This computes the second nest at the loops of the first, tile by tile.
+///
+/// # Errors
+/// The loops are not neighbours or differ in extent; or an iteration of one may use what a later iteration of the other
+/// writes: for each buffer that both use and one writes, some dimension must move past itself with every step.
+pub fn fuse_nests(
+    program: &mut Program,
+    first: &str,
+    second: &str,
+    levels: usize,
+) -> Result<(), ScheduleError> {
+    let target = format!("{first} {second}");
+    let failed = ScheduleError::of("fuse_nests", &target);
+    let path = find_loop(program, first).map_err(&failed)?;
+    let mut next = find_loop(program, second).map_err(&failed)?;
+    if let Some(last) = next.last_mut() {
+        *last = last.wrapping_sub(1);
+    }
+    if path != next {
+        return Err(failed(format!(
+            "the loop over `{second}` does not follow right after the loop over `{first}`"
+        )));
+    }
+    if levels == 0 {
+        return Err(failed("0 levels; it is at least 1".into()));
+    }
+    let at = path[path.len() - 1];
+    let a = stmt_at(program, &path).clone();
+    next[path.len() - 1] = at + 1;
+    let b = stmt_at(program, &next).clone();
+    let merged = merge(&mut nest_around(program, &path), a, b, levels).map_err(&failed)?;
+    let siblings = siblings_mut(program, &path);
+    siblings.splice(at..at + 2, [merged]);
+    Ok(())
+}
+
+fn merge(nest: &mut LoopNest, a: Stmt, b: Stmt, levels: usize) -> Step<Stmt> {
+    let (
+        Stmt::For {
+            var,
+            extent,
+            body: mut first,
+        },
+        Stmt::For {
+            var: other,
+            extent: extent_b,
+            body: mut second,
+        },
+    ) = (a, b)
+    else {
+        return Err(format!(
+            "there are not {levels} more levels of loops to merge"
+        ));
+    };
+    if !extent.same_as(&extent_b) {
+        return Err(format!(
+            "`{var}` runs to {extent}, `{other}` to {extent_b}; split both alike first"
+        ));
+    }
+    substitute(&mut second, &other, &Expr::from(&var));
+    nest.push(var.clone(), extent.clone());
+    keeps_order(nest, &var, &first, &second)?;
+    if levels > 1 {
+        let missing = || format!("there are not {levels} levels of loops to merge");
+        let inner = first.pop().ok_or_else(missing)?;
+        if second.is_empty() {
+            return Err(missing());
+        }
+        first.push(merge(nest, inner, second.remove(0), levels - 1)?);
+    }
+    nest.pop();
+    first.append(&mut second);
+    Ok(Stmt::For {
+        var,
+        extent,
+        body: first,
+    })
+}
+
+/// Whether every iteration of `second` may run before the later iterations of `first`.
+fn keeps_order(nest: &LoopNest, var: &Name, first: &[Stmt], second: &[Stmt]) -> Step<()> {
+    let uses = |body: &[Stmt]| {
+        let mut uses: Vec<(Name, Use)> = Vec::new();
+        for_each_touch(&mut nest.clone(), body, &mut |_, touch| {
+            uses.push((touch.access.buffer.clone(), touch.kind));
+        });
+        uses
+    };
+    let (before, after) = (uses(first), uses(second));
+    for (buffer, kind) in &before {
+        let conflict = after.iter().any(|(other, other_kind)| {
+            other == buffer
+                && !matches!(
+                    (kind, other_kind),
+                    (Use::Read, Use::Read) | (Use::Accumulate, Use::Accumulate)
+                )
+        });
+        if !conflict {
+            continue;
+        }
+        let both: Vec<Stmt> = first.iter().chain(second).cloned().collect();
+        let hull = hull(nest, &both, buffer)
+            .map_err(|idx| format!("index `{idx}` of `{buffer}` has no affine bounds"))?
+            .unwrap_or_default();
+        if !steps_past(nest, &hull) {
+            return Err(format!(
+                "iterations of `{var}` may meet in `{buffer}`: no dimension moves past itself"
+            ));
+        }
+    }
+    Ok(())
+}

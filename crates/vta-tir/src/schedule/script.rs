@@ -1,0 +1,71 @@
+use super::{ScheduleError, Tensor};
+use crate::intrinsics::Geometry;
+use crate::program::{Program, Scope};
+
+/// Applies one primitive given as text: its name, then its arguments, as in `split y 8`, `tile y:8 x:8`,
+/// `reorder yo xo yi xi`, `fuse_nests y0 y1 2`, `sink_alloc acc xo`, `set_scope acc acc`, `cache_read x xo inp`,
+/// `cache_write y xo out`, `unroll ky`, `tensorize b gemm`, `dma x_inp_0`.
+///
+/// # Errors
+/// A line that is no primitive, or what the primitive reports.
+pub fn apply(program: &mut Program, line: &str, geometry: &Geometry) -> Result<(), ScheduleError> {
+    let words: Vec<&str> = line.split_whitespace().collect();
+    let malformed = |usage: &str| {
+        Err(ScheduleError::new(
+            "schedule",
+            line.trim(),
+            format!("usage: {usage}"),
+        ))
+    };
+    let scope_of = |name: &str| Scope::ALL.into_iter().find(|scope| scope.name() == name);
+    match words[..] {
+        ["split", var, factor] => match factor.parse() {
+            Ok(factor) => super::split(program, var, factor).map(drop),
+            Err(_) => malformed("split LOOP FACTOR"),
+        },
+        ["reorder", ref order @ ..] => super::reorder(program, order),
+        ["tile", ref factors @ ..] => {
+            let parsed: Option<Vec<(&str, i64)>> = factors
+                .iter()
+                .map(|factor| {
+                    factor
+                        .split_once(':')
+                        .and_then(|(var, n)| Some((var, n.parse().ok()?)))
+                })
+                .collect();
+            match parsed {
+                Some(factors) => super::tile(program, &factors).map(drop),
+                None => malformed("tile LOOP:FACTOR..."),
+            }
+        }
+        ["fuse_nests", first, second, levels] => match levels.parse() {
+            Ok(levels) => super::fuse_nests(program, first, second, levels),
+            Err(_) => malformed("fuse_nests FIRST SECOND LEVELS"),
+        },
+        ["sink_alloc", buffer, at] => super::sink_alloc(program, buffer, at),
+        ["set_scope", buffer, scope] => match scope_of(scope) {
+            Some(scope) => super::set_scope(program, buffer, scope),
+            None => malformed("set_scope BUFFER SCOPE"),
+        },
+        ["cache_read", buffer, at, scope] => match scope_of(scope) {
+            Some(scope) => super::cache_read(program, buffer, at, scope).map(drop),
+            None => malformed("cache_read BUFFER LOOP SCOPE"),
+        },
+        ["cache_write", buffer, at, scope] => match scope_of(scope) {
+            Some(scope) => super::cache_write(program, buffer, at, scope).map(drop),
+            None => malformed("cache_write BUFFER LOOP SCOPE"),
+        },
+        ["unroll", var] => super::unroll(program, var),
+        ["tensorize", var, kind] => match kind {
+            "gemm" => super::tensorize(program, var, Tensor::Gemm, geometry),
+            "reset" => super::tensorize(program, var, Tensor::Reset, geometry),
+            "alu" => super::tensorize(program, var, Tensor::Alu, geometry),
+            _ => malformed("tensorize LOOP gemm|reset|alu"),
+        },
+        ["dma", var] => super::dma(program, var),
+        _ => malformed(
+            "split, reorder, tile, fuse_nests, sink_alloc, set_scope, cache_read, cache_write, unroll, tensorize or dma, \
+             with arguments",
+        ),
+    }
+}
