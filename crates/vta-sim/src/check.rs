@@ -114,7 +114,7 @@ impl Books<'_> {
             if let Some(Ok(Action::Store(store))) =
                 insn.map(|insn| plan(self.design, &insn, self.dram, &[]))
             {
-                self.shadow.watch(&store);
+                (0..store.rows).for_each(|row| self.shadow.watch(store.addr(row), store.row_bytes));
             }
         }
     }

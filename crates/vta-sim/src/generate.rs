@@ -76,12 +76,14 @@ impl<'a> Writer<'a> {
             word.copy_from_slice(&random_uop(design, &mut rng).to_le_bytes());
         }
         let dram = Dram::new(BASE, bytes);
+        let mut shadow = Shadow::new(design, &dram);
+        shadow.watch(BASE, data);
         Writer {
             design,
             rng,
             uop_area: BASE + data as u64,
             uops: vec![Uop::default(); design.depth(MemType::Uop) as usize],
-            shadow: Shadow::new(design, &dram),
+            shadow,
             dram,
             insns: Vec::new(),
             clocks: Default::default(),
@@ -101,9 +103,6 @@ impl<'a> Writer<'a> {
                 Err(_) => {}
             }
         };
-        if let Action::Store(store) = &action {
-            self.shadow.watch(store);
-        }
         let module = insn.module();
         let mut needs = Clock::default();
         self.shadow.visit(&action, &self.uops, |touch| {

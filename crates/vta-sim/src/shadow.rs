@@ -87,14 +87,11 @@ impl Shadow {
         }
     }
 
-    /// Watches the pages of DRAM that `store` writes. What is never written needs no books.
-    pub(crate) fn watch(&mut self, store: &Transfer) {
-        for row in 0..store.rows {
-            let start = (store.addr(row) - self.base) as usize;
-            let end = start + store.row_bytes;
-            for page in &mut self.dram[start / PAGE_BYTES..end.div_ceil(PAGE_BYTES)] {
-                page.get_or_insert_with(|| vec![Cell::default(); PAGE_BYTES / self.granule].into());
-            }
+    /// Watches the pages of a part of DRAM, from its next access on. What no STORE writes needs no books.
+    pub(crate) fn watch(&mut self, addr: u64, bytes: usize) {
+        let start = (addr - self.base) as usize;
+        for page in &mut self.dram[start / PAGE_BYTES..(start + bytes).div_ceil(PAGE_BYTES)] {
+            page.get_or_insert_with(|| vec![Cell::default(); PAGE_BYTES / self.granule].into());
         }
     }
 

@@ -1,0 +1,69 @@
+//! What the tests of this crate share.
+#![allow(dead_code)] // Each test target uses its part.
+
+pub mod naive;
+
+use vta_isa::{Design, HwConfig};
+
+/// A design that differs from the default in these keys.
+pub fn design(change: impl FnOnce(&mut HwConfig)) -> Design {
+    let mut config = HwConfig::preset("default").expect("a preset");
+    change(&mut config);
+    config.design().expect("a valid design")
+}
+
+/// Designs that differ in every parameter that the simulator depends on.
+pub fn designs() -> Vec<(&'static str, Design)> {
+    let named = |name, change: fn(&mut HwConfig)| (name, design(change));
+    vec![
+        named("default", |_| {}),
+        named("batch 2, block 8", |c| {
+            (c.log_batch, c.log_block_in, c.log_block_out) = (1, 3, 3);
+            (
+                c.log_inp_buff_size,
+                c.log_wgt_buff_size,
+                c.log_acc_buff_size,
+            ) = (14, 15, 16);
+        }),
+        named("block 16 in, 32 out", |c| {
+            c.log_block_out = 5;
+            (c.log_wgt_buff_size, c.log_acc_buff_size) = (18, 17);
+        }),
+        named("block 8 in, 2 out, batch 4", |c| {
+            (c.log_batch, c.log_block_in, c.log_block_out) = (2, 3, 1);
+            (
+                c.log_inp_buff_size,
+                c.log_wgt_buff_size,
+                c.log_acc_buff_size,
+            ) = (14, 13, 15);
+        }),
+        named("4-bit weights", |c| {
+            (c.log_wgt_width, c.log_wgt_buff_size) = (2, 17);
+        }),
+        named("2-bit inputs and weights, 16-bit accumulators", |c| {
+            (c.log_inp_width, c.log_wgt_width, c.log_acc_width) = (1, 1, 4);
+            (
+                c.log_inp_buff_size,
+                c.log_wgt_buff_size,
+                c.log_acc_buff_size,
+            ) = (12, 15, 15);
+        }),
+        named("1-bit weights and inputs", |c| {
+            (c.log_inp_width, c.log_wgt_width) = (0, 0);
+            (c.log_inp_buff_size, c.log_wgt_buff_size) = (12, 15);
+        }),
+        named("16-bit accumulators, one value each way", |c| {
+            (c.log_acc_width, c.log_block_in, c.log_block_out) = (4, 0, 0);
+            (
+                c.log_inp_buff_size,
+                c.log_wgt_buff_size,
+                c.log_acc_buff_size,
+            ) = (10, 8, 10);
+        }),
+        named("small memories and queues", |c| {
+            (c.log_uop_buff_size, c.log_inp_buff_size) = (5, 7);
+            (c.log_wgt_buff_size, c.log_acc_buff_size) = (10, 9);
+            (c.cmd_queue_depth, c.dep_queue_depth) = (2, 1);
+        }),
+    ]
+}

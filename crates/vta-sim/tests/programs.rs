@@ -1,0 +1,56 @@
+//! Random programs: the simulator against a naive interpreter, in several orders, and the checker.
+
+mod common;
+
+use common::{designs, naive};
+use proptest::prelude::*;
+use vta_sim::{CheckOptions, FuncSim, Order, Program, RunOptions, check, generate};
+
+/// The image after a run.
+fn run(design: &vta_isa::Design, program: &Program, order: Order) -> Vec<u8> {
+    let mut dram = program.dram.clone();
+    let options = RunOptions {
+        order,
+        ..RunOptions::default()
+    };
+    if let Err(fault) = FuncSim::new(design).run(&mut dram, &program.insns, &options) {
+        panic!("{fault}");
+    }
+    dram.bytes
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn every_order_gives_the_memory_of_the_naive_interpreter(seed: u64, length in 1usize..80, which in 0usize..9) {
+        let (name, design) = &designs()[which];
+        let program = generate(design, seed, length);
+        let expected = naive::run(design, program.dram.base, &program.dram.bytes, &program.insns);
+        for order in [Order::RoundRobin, Order::Seeded(seed), Order::Seeded(seed ^ 1), Order::Seeded(seed ^ 2)] {
+            prop_assert!(run(design, &program, order) == expected, "{name}, {order:?}");
+        }
+        if let Err(findings) = check(design, &program.dram, &program.insns, &CheckOptions::default()) {
+            panic!("{name}: {}", findings[0]);
+        }
+    }
+}
+
+#[test]
+fn the_generator_is_deterministic_and_long_programs_work() {
+    for (name, design) in designs() {
+        let program = generate(&design, 7, 400);
+        assert_eq!(program.insns, generate(&design, 7, 400).insns);
+        let expected = naive::run(
+            &design,
+            program.dram.base,
+            &program.dram.bytes,
+            &program.insns,
+        );
+        assert!(
+            run(&design, &program, Order::Seeded(3)) == expected,
+            "{name}"
+        );
+        assert!(expected != program.dram.bytes, "{name}: nothing was stored");
+    }
+}
