@@ -1,0 +1,29 @@
+//! Files, with errors that name them.
+
+use std::path::Path;
+use std::{fs, io};
+
+use crate::{Error, Result};
+
+/// The bytes of a file.
+pub fn read(path: &Path) -> Result<Vec<u8>> {
+    fs::read(path).map_err(|error| failed("read", path, &error))
+}
+
+/// The text of a file.
+pub fn read_text(path: &Path) -> Result<String> {
+    let bytes = read(path)?;
+    String::from_utf8(bytes).map_err(|error| {
+        let at = error.utf8_error().valid_up_to();
+        Error::input(format!("byte {at} is no UTF-8: the file is not text")).at(path.display())
+    })
+}
+
+/// Writes a file, replacing what was there.
+pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
+    fs::write(path, bytes).map_err(|error| failed("write", path, &error))
+}
+
+fn failed(what: &str, path: &Path, error: &io::Error) -> Error {
+    Error::input(format!("cannot {what} {}: {error}", path.display()))
+}
