@@ -80,11 +80,11 @@ fn test(workspace: &Workspace) -> Result<()> {
 
 fn validate(workspace: &Workspace) -> Result<()> {
     step::run(&[
-        Step::command("format", cargo("fmt --all --check")).remedy("cargo fmt --all"),
         Step::new("crate dependencies", || {
             found(edges::check(&workspace.metadata))
         }),
         Step::new("rust version", || found(msrv::check(&workspace.metadata))),
+        Step::command("format", cargo("fmt --all --check")).remedy("cargo fmt --all"),
         Step::command(
             "lints",
             cargo("clippy --workspace --all-targets --locked -- -D warnings"),
