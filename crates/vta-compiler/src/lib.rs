@@ -1,1 +1,23 @@
 //! From a quantized graph to instruction streams.
+//!
+//! [`compile`] takes an integer graph and a design to a [`vta_program::Program`]: it decides
+//! what the accelerator runs ([`partition`]), lays tensors out in memory ([`plan`]), writes each
+//! operator as a loop nest and schedules it ([`ops`]), walks the nests into instructions
+//! ([`emit`]), orders those by tokens ([`tokens`]), and has every stream checked.
+//!
+//! It does not import or quantize networks, and runs nothing.
+
+mod check;
+pub mod emit;
+pub mod epilogue;
+mod lower;
+pub mod ops;
+pub mod partition;
+mod pipeline;
+pub mod plan;
+pub mod segment;
+mod slots;
+mod tokens;
+
+pub use lower::{LowerError, Lowered};
+pub use pipeline::{CompileError, Compiled, compile};

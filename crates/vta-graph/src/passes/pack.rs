@@ -23,18 +23,20 @@ pub struct Registers {
     pub block_out: usize,
 }
 
-/// Packs `graph`, in which `chosen` names the nodes that the accelerator runs.
+/// Packs `graph`, in which `chosen` names the nodes that the accelerator runs. Returns, for every
+/// node of the packed graph, the chosen node whose result it computes.
 ///
 /// A chosen `qconv` has a constant weight, no bias, one group, and a chosen `requantize` as its
 /// only reader; a chosen `qadd` has rank 4.
-pub fn run(graph: &mut Graph, chosen: &[NodeId], regs: Registers) -> Result<(), GraphError> {
+pub fn run(
+    graph: &mut Graph,
+    chosen: &[NodeId],
+    regs: Registers,
+) -> Result<Vec<Option<NodeId>>, GraphError> {
     let old = std::mem::take(graph);
     let borders = borders(&old, chosen);
     let mut p = Packer {
-        new: Graph {
-            name: old.name.clone(),
-            ..Graph::default()
-        },
+        new: Graph::new(&old.name),
         plain: BTreeMap::new(),
         packed: BTreeMap::new(),
         borders,
@@ -45,21 +47,29 @@ pub fn run(graph: &mut Graph, chosen: &[NodeId], regs: Registers) -> Result<(), 
         let id = p.copy_value(v);
         p.new.inputs.push(id);
     }
+    let mut origin = Vec::new();
     for (i, node) in old.nodes.iter().enumerate() {
-        let is_chosen = chosen.contains(&NodeId(i as u32));
+        let id = NodeId(i as u32);
+        let is_chosen = chosen.contains(&id);
         match &node.op {
             Op::QConv(..) if is_chosen => {}
             Op::Requantize(requant, dtype) if is_chosen => p.conv(node, requant, *dtype)?,
             Op::QAdd(add, dtype) if is_chosen => p.add(node, add, *dtype)?,
             _ => p.host(node)?,
         }
+        if is_chosen && !matches!(node.op, Op::QConv(..)) {
+            // The operator comes last, after the packing of its inputs.
+            origin.resize(p.new.nodes.len() - 1, None);
+            origin.push(Some(id));
+        }
     }
     for &v in &old.outputs {
         let id = p.plain(v)?;
         p.new.outputs.push(id);
     }
+    origin.resize(p.new.nodes.len(), None);
     *graph = p.new;
-    Ok(())
+    Ok(origin)
 }
 
 /// The border of each value that some chosen convolution pads with a zero point other than 0.
@@ -239,8 +249,11 @@ fn four(ty: &TensorType) -> Result<[usize; 4], GraphError> {
         .map_err(|_| GraphError::Invalid(format!("{ty} has no NCHW shape")))
 }
 
-/// The sum of each output channel's weights.
-fn channel_sums(weight: &Tensor) -> Vec<i64> {
+/// The sum of each output channel's weights, of which axis 0 is the channel.
+///
+/// # Panics
+/// If the weights are no integers.
+pub fn channel_sums(weight: &Tensor) -> Vec<i64> {
     let values = weight.to_ints().expect("integer weights");
     let each = values.len() / weight.shape()[0].max(1);
     values.chunks(each.max(1)).map(|c| c.iter().sum()).collect()
@@ -268,7 +281,10 @@ fn pack_weight(weight: &Tensor, regs: Registers) -> Tensor {
 }
 
 /// The requantization over whole blocks of channels, with `-zero_point * sum(w)` in its addend.
-fn fold_zero_point(
+///
+/// # Errors
+/// An addend beyond 64 bits.
+pub fn fold_zero_point(
     requant: &Requant,
     sums: &[i64],
     zero_point: i32,

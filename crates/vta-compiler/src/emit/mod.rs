@@ -1,0 +1,8 @@
+//! From the end form of a loop nest to instructions.
+
+pub mod dma;
+pub mod fold;
+mod walk;
+
+pub use fold::Folded;
+pub use walk::{Command, EmitError, walk};

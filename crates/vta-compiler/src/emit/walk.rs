@@ -1,0 +1,475 @@
+//! The walk over the end form of a loop nest: outer loops are run, inner nests are folded.
+//!
+//! What comes out is right when executed one command after the other; tokens are a later pass.
+
+use std::collections::BTreeMap;
+
+use vta_isa::{AluOp, Design, MemType};
+use vta_program::Block2d;
+use vta_tir::{
+    Access, Affine, Buffer, DType, EvalError, Expr, Name, Operand, Program, Scope, Stmt,
+};
+
+use super::dma;
+use super::fold::{self, Folded, Limits, Loop, Nest, OPERANDS};
+
+/// One instruction of a sequential program, its micro-kernel spelled out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// A block into a scratchpad; its addresses are absolute, in elements of `mem`.
+    Load {
+        /// What is loaded.
+        mem: MemType,
+        /// The block.
+        block: Block2d,
+    },
+    /// A block of outputs to DRAM, addresses as for `Load`.
+    Store {
+        /// The block.
+        block: Block2d,
+    },
+    /// Matrix products, or zeroing.
+    Gemm {
+        /// Whether accumulators are zeroed instead.
+        reset: bool,
+        /// Loops and micro-operations.
+        kernel: Folded,
+    },
+    /// Vector operations on accumulators.
+    Alu {
+        /// The operation.
+        op: AluOp,
+        /// The immediate; without one the source register is the operand.
+        imm: Option<i32>,
+        /// Loops and micro-operations.
+        kernel: Folded,
+    },
+}
+
+/// Why a loop nest has no instructions.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum EmitError {
+    /// A tile is larger than its scratchpad: the schedule chose it wrongly.
+    #[error("buffer `{buffer}` needs {needed} elements of {mem}, of which {free} are free")]
+    Capacity {
+        /// The buffer.
+        buffer: Name,
+        /// Its memory.
+        mem: &'static str,
+        /// Elements that it needs.
+        needed: u64,
+        /// Elements that are free.
+        free: u64,
+    },
+    /// The program is not in its end form.
+    #[error("program `{program}`: {why}")]
+    Form {
+        /// Name of the program.
+        program: String,
+        /// What stands in the way.
+        why: String,
+    },
+    /// An index has no value.
+    #[error(transparent)]
+    Eval(#[from] EvalError),
+}
+
+/// The commands of `program`, whose parameters lie at the byte addresses `params` in DRAM.
+///
+/// # Errors
+/// A program that is not in its end form, and tiles that do not fit.
+pub fn walk(
+    design: &Design,
+    program: &Program,
+    params: &BTreeMap<String, u64>,
+) -> Result<Vec<Command>, EmitError> {
+    let mut w = Walker {
+        design,
+        program: &program.name,
+        vars: Vec::new(),
+        placed: Vec::new(),
+        used: BTreeMap::new(),
+        out: Vec::new(),
+    };
+    for param in &program.params {
+        let name: &str = &param.buffer.name;
+        let address = *params
+            .get(name)
+            .ok_or_else(|| w.form(format!("parameter `{name}` has no address")))?;
+        let dims = w.extents(param.buffer.leading())?;
+        w.placed.push(Placed {
+            buffer: &param.buffer,
+            at: address,
+            dims,
+        });
+    }
+    w.body(&program.body)?;
+    Ok(w.out)
+}
+
+struct Placed<'a> {
+    buffer: &'a Buffer,
+    /// Byte address in DRAM, element index on chip.
+    at: u64,
+    /// Leading extents.
+    dims: Vec<u64>,
+}
+
+struct Walker<'a> {
+    design: &'a Design,
+    program: &'a str,
+    vars: Vec<(&'a Name, i64)>,
+    placed: Vec<Placed<'a>>,
+    used: BTreeMap<Scope, u64>,
+    out: Vec<Command>,
+}
+
+impl<'a> Walker<'a> {
+    fn form(&self, why: String) -> EmitError {
+        EmitError::Form {
+            program: self.program.to_string(),
+            why,
+        }
+    }
+
+    fn eval(&self, e: &Expr) -> Result<i64, EvalError> {
+        e.eval(&|name| {
+            self.vars
+                .iter()
+                .rev()
+                .find(|(v, _)| *v == name)
+                .map(|(_, x)| *x)
+        })
+    }
+
+    fn extents(&self, shape: &[Expr]) -> Result<Vec<u64>, EmitError> {
+        shape
+            .iter()
+            .map(|e| Ok(self.eval(e)?.max(0) as u64))
+            .collect()
+    }
+
+    fn find(&self, name: &Name) -> Result<&Placed<'a>, EmitError> {
+        self.placed
+            .iter()
+            .rev()
+            .find(|p| p.buffer.name == *name)
+            .ok_or_else(|| self.form(format!("buffer `{name}` is not in scope")))
+    }
+
+    fn body(&mut self, body: &'a [Stmt]) -> Result<(), EmitError> {
+        body.iter().try_for_each(|stmt| self.stmt(stmt))
+    }
+
+    fn stmt(&mut self, stmt: &'a Stmt) -> Result<(), EmitError> {
+        if self.fold(stmt)? {
+            return Ok(());
+        }
+        match stmt {
+            Stmt::For { var, extent, body } => {
+                for i in 0..self.eval(extent)? {
+                    self.vars.push((var, i));
+                    self.body(body)?;
+                    self.vars.pop();
+                }
+                Ok(())
+            }
+            Stmt::Alloc { buffer, body } => self.alloc(buffer, body),
+            Stmt::Load {
+                dst,
+                src,
+                extents,
+                padded,
+            } => self.load(dst, src, extents, *padded),
+            Stmt::Store { dst, src, extents } => self.store(dst, src, extents),
+            other => Err(self.form(format!("a statement is no intrinsic: {other:?}"))),
+        }
+    }
+
+    fn alloc(&mut self, buffer: &'a Buffer, body: &'a [Stmt]) -> Result<(), EmitError> {
+        let mem = scratchpad(buffer.scope)
+            .ok_or_else(|| self.form(format!("buffer `{}` lies in no scratchpad", buffer.name)))?;
+        let dims = self.extents(buffer.leading())?;
+        let needed: u64 = dims.iter().product();
+        let at = *self.used.get(&buffer.scope).unwrap_or(&0);
+        let free = u64::from(self.design.depth(mem)) - at;
+        if needed > free {
+            let mem = buffer.scope.name();
+            return Err(EmitError::Capacity {
+                buffer: buffer.name.clone(),
+                mem,
+                needed,
+                free,
+            });
+        }
+        self.used.insert(buffer.scope, at + needed);
+        self.placed.push(Placed { buffer, at, dims });
+        self.body(body)?;
+        self.placed.pop();
+        self.used.insert(buffer.scope, at);
+        Ok(())
+    }
+
+    fn load(
+        &mut self,
+        dst: &Access,
+        src: &Access,
+        extents: &[Expr],
+        padded: bool,
+    ) -> Result<(), EmitError> {
+        let (to, from) = (self.find(&dst.buffer)?, self.find(&src.buffer)?);
+        let mem = match (
+            scratchpad(to.buffer.scope),
+            to.buffer.dtype == from.buffer.dtype,
+        ) {
+            (Some(mem), true) => mem,
+            (Some(MemType::Acc), false) if from.buffer.dtype == DType::I8 => MemType::Acc8,
+            _ => {
+                let (d, s) = (&to.buffer.name, &from.buffer.name);
+                return Err(self.form(format!("no LOAD brings `{s}` into `{d}`")));
+            }
+        };
+        for block in self.blocks(mem, (dst, to), (src, from), extents, padded)? {
+            self.out.push(Command::Load { mem, block });
+        }
+        Ok(())
+    }
+
+    fn store(&mut self, dst: &Access, src: &Access, extents: &[Expr]) -> Result<(), EmitError> {
+        let (to, from) = (self.find(&dst.buffer)?, self.find(&src.buffer)?);
+        for block in self.blocks(MemType::Out, (src, from), (dst, to), extents, false)? {
+            self.out.push(Command::Store { block });
+        }
+        Ok(())
+    }
+
+    /// The blocks of a box between a scratchpad and DRAM, with absolute addresses.
+    fn blocks(
+        &self,
+        mem: MemType,
+        (chip_access, chip): (&Access, &Placed),
+        (dram_access, dram): (&Access, &Placed),
+        extents: &[Expr],
+        padded: bool,
+    ) -> Result<Vec<Block2d>, EmitError> {
+        let extents = self.extents(extents)?;
+        let chip_at = self.indices(chip_access)?;
+        let dram_at = self.indices(dram_access)?;
+        let rank = extents.len();
+        let ranks = [
+            chip_at.len(),
+            dram_at.len(),
+            chip.dims.len(),
+            dram.dims.len(),
+        ];
+        if ranks.iter().any(|&r| r != rank) {
+            return Err(self.form(format!(
+                "a transfer between ranks {ranks:?} of a box of {rank}"
+            )));
+        }
+        let inside = |at: &[i64], dims: &[u64]| {
+            (0..rank).all(|d| at[d] >= 0 && at[d] as u64 + extents[d] <= dims[d])
+        };
+        if !inside(&chip_at, &chip.dims) || !(padded || inside(&dram_at, &dram.dims)) {
+            return Err(self.form(format!(
+                "a transfer of {extents:?} at {chip_at:?} in `{}` and {dram_at:?} in `{}` leaves them",
+                chip.buffer.name, dram.buffer.name
+            )));
+        }
+        let elem = self.design.elem_bytes(mem) as u64;
+        if dram.at % elem != 0 {
+            return Err(self.form(format!("`{}` starts inside an element", dram.buffer.name)));
+        }
+        // Dimensions from `whole` on are consecutive on chip; each index before them is a block
+        // of its own.
+        let whole = (0..rank)
+            .rev()
+            .find(|&d| extents[d] != chip.dims[d])
+            .unwrap_or(0);
+        let mut out = Vec::new();
+        let blocks: u64 = extents[..whole].iter().product();
+        for i in 0..blocks {
+            let mut rest = i;
+            let (mut chip_at, mut dram_at, mut size) =
+                (chip_at.clone(), dram_at.clone(), extents.clone());
+            for d in (0..whole).rev() {
+                let step = (rest % extents[d]) as i64;
+                rest /= extents[d];
+                chip_at[d] += step;
+                dram_at[d] += step;
+                size[d] = 1;
+            }
+            let sram = chip.at + flat(&chip_at, &chip.dims);
+            for b in dma::blocks(&dram.dims, &dram_at, &size) {
+                out.push(Block2d {
+                    sram_base: sram as u32 + b.sram_base,
+                    dram_elem: dram.at / elem + b.dram_elem,
+                    ..b
+                });
+            }
+        }
+        Ok(out)
+    }
+
+    fn indices(&self, access: &Access) -> Result<Vec<i64>, EvalError> {
+        access.idx.iter().map(|e| self.eval(e)).collect()
+    }
+
+    /// Folds the nest that starts at `stmt` into instructions, if it is perfect, ends in an
+    /// operation, and steps affinely. Returns whether it did.
+    fn fold(&mut self, stmt: &'a Stmt) -> Result<bool, EmitError> {
+        let mut loops: Vec<(&'a Name, u64)> = Vec::new();
+        let mut at = stmt;
+        while let Stmt::For { var, extent, body } = at {
+            let [inner] = body.as_slice() else {
+                return Ok(false);
+            };
+            if loops.iter().any(|(v, _)| extent.mentions(v)) {
+                return Ok(false);
+            }
+            loops.push((var, self.eval(extent)?.max(0) as u64));
+            at = inner;
+        }
+        let (operands, make): ([Option<&Access>; OPERANDS], Make) = match at {
+            Stmt::Gemm { acc, inp, wgt } => (
+                [Some(acc), Some(inp), Some(wgt)],
+                Make::Gemm { reset: false },
+            ),
+            Stmt::Reset { acc } => ([Some(acc), None, None], Make::Gemm { reset: true }),
+            Stmt::Alu {
+                op,
+                dst,
+                src: Operand::Elem(src),
+            } => (
+                [Some(dst), Some(src), None],
+                Make::Alu {
+                    op: alu_op(*op),
+                    imm: None,
+                },
+            ),
+            // Some implementations read the source register here, so it is the destination.
+            Stmt::Alu {
+                op,
+                dst,
+                src: Operand::Imm(imm),
+            } => (
+                [Some(dst), Some(dst), None],
+                Make::Alu {
+                    op: alu_op(*op),
+                    imm: Some(*imm),
+                },
+            ),
+            _ => return Ok(false),
+        };
+        let mut nest = Nest {
+            base: [0; OPERANDS],
+            loops: loops
+                .iter()
+                .map(|&(_, extent)| Loop {
+                    extent,
+                    step: [0; OPERANDS],
+                })
+                .collect(),
+        };
+        for (k, access) in operands.into_iter().enumerate() {
+            let Some(access) = access else { continue };
+            let Some((base, steps)) = self.affine(access, &loops)? else {
+                return Ok(false);
+            };
+            nest.base[k] = base;
+            for (l, step) in nest.loops.iter_mut().zip(steps) {
+                l.step[k] = step;
+            }
+        }
+        for kernel in fold::fold(&nest, &make.limits(self.design)) {
+            self.out.push(match make {
+                Make::Gemm { reset } => Command::Gemm { reset, kernel },
+                Make::Alu { op, imm } => Command::Alu { op, imm, kernel },
+            });
+        }
+        Ok(true)
+    }
+
+    /// The element index of `access` with all of `loops` at 0, and its step in each of them;
+    /// `None` if it is not linear in one, or steps backwards.
+    #[allow(clippy::type_complexity)]
+    fn affine(
+        &self,
+        access: &Access,
+        loops: &[(&Name, u64)],
+    ) -> Result<Option<(u64, Vec<u64>)>, EmitError> {
+        let placed = self.find(&access.buffer)?;
+        let mut base = placed.at as i64;
+        let mut steps = vec![0i64; loops.len()];
+        let mut stride = 1i64;
+        for (e, &dim) in access.idx.iter().zip(&placed.dims).rev() {
+            let affine = Affine::of(e);
+            base += stride * affine.offset();
+            for (atom, coefficient) in affine.terms() {
+                let step = stride * coefficient;
+                match atom {
+                    Expr::Var(v) if loops.iter().any(|(l, _)| *l == v) => {
+                        let i = loops.iter().position(|(l, _)| *l == v).expect("just found");
+                        steps[i] += step;
+                    }
+                    _ if loops.iter().any(|(l, _)| atom.mentions(l)) => return Ok(None),
+                    _ => base += step * self.eval(atom)?,
+                }
+            }
+            stride *= dim as i64;
+        }
+        if base < 0 || steps.iter().any(|&s| s < 0) {
+            return Ok(None);
+        }
+        Ok(Some((
+            base as u64,
+            steps.into_iter().map(|s| s as u64).collect(),
+        )))
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Make {
+    Gemm { reset: bool },
+    Alu { op: AluOp, imm: Option<i32> },
+}
+
+impl Make {
+    fn limits(self, design: &Design) -> Limits {
+        let source = match self {
+            Make::Gemm { .. } => design.max_factor_src(),
+            Make::Alu { .. } => design.max_factor_alu_src(),
+        };
+        let step = [design.max_factor_dst(), source, design.max_factor_wgt()].map(u64::from);
+        Limits {
+            iter: design.max_iter().into(),
+            step,
+            uops: u64::from(design.depth(MemType::Uop)),
+        }
+    }
+}
+
+fn flat(at: &[i64], dims: &[u64]) -> u64 {
+    at.iter()
+        .zip(dims)
+        .fold(0, |sum, (&i, &d)| sum * d + i as u64)
+}
+
+fn scratchpad(scope: Scope) -> Option<MemType> {
+    match scope {
+        Scope::Inp => Some(MemType::Inp),
+        Scope::Wgt => Some(MemType::Wgt),
+        Scope::Acc => Some(MemType::Acc),
+        Scope::Dram | Scope::Out | Scope::Uop => None,
+    }
+}
+
+fn alu_op(op: vta_tir::AluOp) -> AluOp {
+    match op {
+        vta_tir::AluOp::Min => AluOp::Min,
+        vta_tir::AluOp::Max => AluOp::Max,
+        vta_tir::AluOp::Add => AluOp::Add,
+        vta_tir::AluOp::Shr => AluOp::Shr,
+        vta_tir::AluOp::Mul => AluOp::Mul,
+    }
+}

@@ -1,0 +1,237 @@
+//! Instruction selection for requantization: from the exact integer meaning of a [`Requant`]
+//! to a sequence of tensor-ALU operations that cannot overflow.
+//!
+//! The meaning is `clamp((a * mult[c] + add[c]) >> shift, lo, hi)` in unbounded integers. The
+//! accelerator has `A`-bit wrap-around registers, so the product may be taken only where the
+//! sum before the shift is proven to fit. Two forms are tried:
+//!
+//! 1. *scale, then clamp*: `MUL ADD SHR MAX MIN`, if the sum fits over the whole interval that
+//!    the accumulator can take;
+//! 2. *clamp, then scale*: `MAX MIN MUL ADD SHR`, where the accumulator is first cut, per
+//!    channel, to the values beyond which the result saturates anyway. The map is monotone, so
+//!    this changes nothing, and the sum afterwards is at most about `hi << shift`.
+//!
+//! `MUL` and `ADD` may wrap in between: if the true sum fits `A` bits, the wrapped one is it.
+//! A clamp that the interval proves idle is dropped, by proof and never by observation.
+
+use vta_graph::Requant;
+use vta_isa::AluOp;
+
+/// The second operand of an ALU step.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Operand {
+    /// One value for all channels, in the instruction (16 bits, signed).
+    Imm(i32),
+    /// One value a channel, in accumulator registers.
+    Vector(Vec<i32>),
+}
+
+/// One tensor-ALU operation over all registers of an output tile.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// The operation.
+    pub op: AluOp,
+    /// Its second operand.
+    pub operand: Operand,
+}
+
+/// Why a rescaling cannot run on the accelerator's registers.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum EpilogueError {
+    /// The sum of products itself can leave the register.
+    #[error("channel {channel}: the accumulator can reach {value}, beyond {bits} bits")]
+    Accumulator {
+        /// The channel.
+        channel: usize,
+        /// The farthest value.
+        value: i64,
+        /// Width of an accumulator.
+        bits: u32,
+    },
+    /// The scaled value can leave the register whatever is clamped first.
+    #[error("channel {channel}: the scaled accumulator can reach {value}, beyond {bits} bits")]
+    Scaled {
+        /// The channel.
+        channel: usize,
+        /// The farthest value.
+        value: i128,
+        /// Width of an accumulator.
+        bits: u32,
+    },
+}
+
+/// Largest shift by an immediate that every implementation reads alike.
+const MAX_SHIFT_IMM: u32 = 15;
+
+/// The ALU steps that realize `requant` on accumulators of `acc_bits` bits, given the proven
+/// interval of the accumulator for each channel.
+///
+/// `bounds` has one `(low, high)` a channel, `low <= high`; vectors of the result have the
+/// same length.
+pub fn select(
+    requant: &Requant,
+    bounds: &[(i64, i64)],
+    acc_bits: u32,
+) -> Result<Vec<Step>, EpilogueError> {
+    let channels: Vec<Channel> = bounds
+        .iter()
+        .enumerate()
+        .map(|(c, &interval)| Channel::new(requant, c, interval))
+        .collect();
+    for (channel, ch) in channels.iter().enumerate() {
+        for value in [ch.low, ch.high] {
+            if !fits(value.into(), acc_bits) {
+                return Err(EpilogueError::Accumulator {
+                    channel,
+                    value,
+                    bits: acc_bits,
+                });
+            }
+        }
+    }
+    let whole: Vec<(i64, i64)> = channels.iter().map(|ch| (ch.low, ch.high)).collect();
+    if overflow(&channels, &whole, acc_bits).is_none() {
+        return Ok(steps(requant, &channels, &whole));
+    }
+    let cut: Vec<(i64, i64)> = channels.iter().map(|ch| ch.saturation(requant)).collect();
+    match overflow(&channels, &cut, acc_bits) {
+        None => Ok(steps(requant, &channels, &cut)),
+        Some((channel, value)) => Err(EpilogueError::Scaled {
+            channel,
+            value,
+            bits: acc_bits,
+        }),
+    }
+}
+
+/// One channel's share of a [`Requant`].
+struct Channel {
+    mult: i64,
+    add: i64,
+    shift: u32,
+    low: i64,
+    high: i64,
+}
+
+impl Channel {
+    fn new(requant: &Requant, c: usize, (low, high): (i64, i64)) -> Self {
+        let ch = Channel {
+            mult: per_channel(&requant.mult, c).into(),
+            add: per_channel(&requant.add, c),
+            shift: requant.shift,
+            low,
+            high,
+        };
+        let result = |a| ch.scaled(a).clamp(requant.lo.into(), requant.hi.into()) as i64;
+        let (first, last) = (result(low), result(high));
+        if first == last {
+            // Monotone, so constant: a dead or ever saturated channel needs no range at all.
+            return Channel {
+                mult: 0,
+                add: first << requant.shift,
+                ..ch
+            };
+        }
+        ch
+    }
+
+    /// The sum before the shift.
+    fn sum(&self, a: i64) -> i128 {
+        i128::from(a) * i128::from(self.mult) + i128::from(self.add)
+    }
+
+    /// The result before saturation.
+    fn scaled(&self, a: i64) -> i128 {
+        self.sum(a) >> self.shift
+    }
+
+    /// The part of the interval outside of which the result is saturated: the largest value
+    /// that gives at most `lo` and the smallest that gives at least `hi`, within the interval.
+    fn saturation(&self, requant: &Requant) -> (i64, i64) {
+        if self.mult == 0 {
+            return (self.low, self.high);
+        }
+        let (lo, hi) = (i128::from(requant.lo), i128::from(requant.hi));
+        let (mult, add) = (i128::from(self.mult), i128::from(self.add));
+        // scaled(a) <= lo  <=>  a * mult + add < (lo + 1) << shift.
+        let below = (((lo + 1) << self.shift) - 1 - add).div_euclid(mult);
+        // scaled(a) >= hi  <=>  a * mult + add >= hi << shift.
+        let above = -((add - (hi << self.shift)).div_euclid(mult));
+        let clip = |a: i128| a.clamp(self.low.into(), self.high.into()) as i64;
+        let (below, above) = (clip(below), clip(above));
+        // A map so steep that it jumps over the whole range leaves `above` under `below`.
+        (below.min(above), below.max(above))
+    }
+}
+
+fn per_channel<T: Copy>(v: &[T], c: usize) -> T {
+    if v.len() == 1 { v[0] } else { v[c] }
+}
+
+fn fits(value: i128, bits: u32) -> bool {
+    let half = 1i128 << (bits - 1);
+    (-half..half).contains(&value)
+}
+
+/// The first channel whose sum before the shift can leave the register.
+fn overflow(channels: &[Channel], ranges: &[(i64, i64)], bits: u32) -> Option<(usize, i128)> {
+    channels
+        .iter()
+        .zip(ranges)
+        .enumerate()
+        .find_map(|(c, (ch, &(low, high)))| {
+            [ch.sum(low), ch.sum(high)]
+                .into_iter()
+                .find(|&v| !fits(v, bits))
+                .map(|v| (c, v))
+        })
+}
+
+/// The steps for accumulators that are first cut to `ranges`.
+fn steps(requant: &Requant, channels: &[Channel], ranges: &[(i64, i64)]) -> Vec<Step> {
+    let mut out = Vec::new();
+    let mut push = |op, values: Vec<i32>| {
+        let operand = match values.split_first() {
+            Some((&first, rest))
+                if i16::try_from(first).is_ok() && rest.iter().all(|&v| v == first) =>
+            {
+                Operand::Imm(first)
+            }
+            _ => Operand::Vector(values),
+        };
+        out.push(Step { op, operand });
+    };
+    let each = || channels.iter().zip(ranges);
+    if each().any(|(ch, r)| ch.low < r.0) {
+        push(AluOp::Max, ranges.iter().map(|r| r.0 as i32).collect());
+    }
+    if each().any(|(ch, r)| ch.high > r.1) {
+        push(AluOp::Min, ranges.iter().map(|r| r.1 as i32).collect());
+    }
+    if channels.iter().any(|ch| ch.mult != 1) {
+        push(
+            AluOp::Mul,
+            channels.iter().map(|ch| ch.mult as i32).collect(),
+        );
+    }
+    if channels.iter().any(|ch| ch.add != 0) {
+        // Wrapping is exact: the true sum fits.
+        push(
+            AluOp::Add,
+            channels.iter().map(|ch| ch.add as i32).collect(),
+        );
+    }
+    let mut shift = requant.shift;
+    while shift > 0 {
+        let step = shift.min(MAX_SHIFT_IMM);
+        push(AluOp::Shr, vec![step as i32]);
+        shift -= step;
+    }
+    if each().any(|(ch, r)| ch.scaled(r.0) < requant.lo.into()) {
+        push(AluOp::Max, vec![requant.lo]);
+    }
+    if each().any(|(ch, r)| ch.scaled(r.1) > requant.hi.into()) {
+        push(AluOp::Min, vec![requant.hi]);
+    }
+    out
+}

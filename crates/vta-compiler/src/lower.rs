@@ -1,0 +1,186 @@
+//! Lowering of one packed operator: naive nest, schedule, commands.
+
+use std::collections::BTreeMap;
+
+use vta_graph::{Node, Op};
+use vta_isa::{Design, Module, Uop};
+use vta_program::{CommandStream, Loop, Operand, StreamError};
+use vta_tir::Program;
+
+use crate::emit::{self, Command, EmitError};
+use crate::epilogue::{self, Step};
+use crate::ops::add::{self, AddShape};
+use crate::ops::conv::{self, ConvShape};
+use crate::ops::{schedule, stages, tiling};
+use crate::partition::Selected;
+use crate::tokens::Serial;
+
+/// An operator as a scheduled loop nest, with the per-channel vectors that it reads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lowered {
+    /// The nest as first written, for dumps and as the meaning of `scheduled`.
+    pub naive: Program,
+    /// The nest in its end form.
+    pub scheduled: Program,
+    /// Elements of parameter `p`: `[channel block, vector, batch lane, lane]`.
+    pub vectors: Vec<i32>,
+}
+
+/// Why an operator cannot be lowered: every cause is a bug of the compiler.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum LowerError {
+    /// A schedule primitive refused.
+    #[error(transparent)]
+    Schedule(#[from] vta_tir::schedule::ScheduleError),
+    /// A nest has no instructions.
+    #[error(transparent)]
+    Emit(#[from] EmitError),
+    /// An instruction has no encoding.
+    #[error(transparent)]
+    Stream(#[from] StreamError),
+}
+
+/// Lowers `node` of a packed graph with the arithmetic that was selected for it.
+///
+/// # Errors
+/// Bugs of the compiler: what cannot run was sorted out before.
+///
+/// # Panics
+/// If `node` is no operator of the accelerator, or `selected` belongs to another.
+pub(crate) fn lower(
+    node: &Node,
+    selected: &Selected,
+    design: &Design,
+) -> Result<Lowered, LowerError> {
+    let name = identifier(&node.name);
+    match (&node.op, selected) {
+        (Op::VtaConv(c), Selected::Conv(steps)) => {
+            let shape = ConvShape::new(
+                (c.in_shape, &c.in_layout),
+                (c.out_shape, &c.out_layout),
+                &c.window,
+            );
+            let tile = tiling::conv(&shape, stages::vectors(steps), design)
+                .expect("partition found a tile");
+            let naive = conv::naive(&name, &shape, steps, design);
+            let scheduled = schedule::conv(naive.clone(), &shape, &tile, steps, design)?;
+            Ok(Lowered {
+                naive,
+                scheduled,
+                vectors: vectors(steps, design),
+            })
+        }
+        (
+            Op::VtaAdd {
+                shape,
+                in_layouts,
+                out_layout,
+                ..
+            },
+            Selected::Add(steps),
+        ) => {
+            let shape = AddShape::new(*shape, in_layouts, out_layout);
+            let tile = tiling::add(&shape, stages::vectors(&steps.epilogue), design)
+                .expect("partition found a tile");
+            let naive = add::naive(&name, &shape, steps, design);
+            let scheduled = schedule::add(naive.clone(), &tile, steps, design)?;
+            Ok(Lowered {
+                naive,
+                scheduled,
+                vectors: vectors(&steps.epilogue, design),
+            })
+        }
+        _ => unreachable!("an operator with its own arithmetic"),
+    }
+}
+
+/// Appends the commands of `program`, with its parameters at the byte addresses `params`.
+///
+/// # Errors
+/// Bugs of the compiler.
+pub(crate) fn emit(
+    program: &Program,
+    params: &BTreeMap<String, u64>,
+    serial: &mut Serial,
+    stream: &mut CommandStream,
+) -> Result<(), LowerError> {
+    let design = stream.design().clone();
+    for command in emit::walk(&design, program, params)? {
+        let module = match &command {
+            Command::Load {
+                mem: vta_isa::MemType::Inp | vta_isa::MemType::Wgt,
+                ..
+            } => Module::Load,
+            Command::Store { .. } => Module::Store,
+            _ => Module::Compute,
+        };
+        serial.before(module, stream)?;
+        match command {
+            Command::Load { mem, block } => stream.load_2d(mem, block)?,
+            Command::Store { block } => stream.store_2d(block)?,
+            Command::Gemm { reset, kernel } => {
+                let (id, loops) = intern(&kernel, stream)?;
+                stream.gemm(id, reset, loops)?;
+            }
+            Command::Alu { op, imm, kernel } => {
+                let (id, loops) = intern(&kernel, stream)?;
+                stream.alu(id, op, imm.map_or(Operand::Acc, Operand::Imm), loops)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn intern(
+    kernel: &emit::Folded,
+    stream: &mut CommandStream,
+) -> Result<(vta_program::KernelId, [Loop; 2]), StreamError> {
+    let uops: Vec<Uop> = kernel
+        .uops
+        .iter()
+        .map(|u| Uop {
+            dst: u[0] as u32,
+            src: u[1] as u32,
+            wgt: u[2] as u32,
+        })
+        .collect();
+    let loops = kernel.hardware.map(|l| Loop {
+        extent: l.extent as u32,
+        dst: l.step[0] as u32,
+        src: l.step[1] as u32,
+        wgt: l.step[2] as u32,
+    });
+    Ok((stream.intern(&uops)?, loops))
+}
+
+/// The vectors of `steps` as the elements of parameter `p`.
+fn vectors(steps: &[Step], design: &Design) -> Vec<i32> {
+    let columns: Vec<&Vec<i32>> = steps
+        .iter()
+        .filter_map(|s| match &s.operand {
+            epilogue::Operand::Vector(v) => Some(v),
+            epilogue::Operand::Imm(_) => None,
+        })
+        .collect();
+    let lanes = design.block_out();
+    let blocks = columns.first().map_or(0, |c| c.len() / lanes);
+    let mut out = Vec::with_capacity(blocks * columns.len() * design.batch() * lanes);
+    for block in 0..blocks {
+        for column in &columns {
+            for _ in 0..design.batch() {
+                out.extend_from_slice(&column[block * lanes..(block + 1) * lanes]);
+            }
+        }
+    }
+    out
+}
+
+/// A node's name as the name of a loop nest: letters, digits and underscores.
+fn identifier(name: &str) -> String {
+    let plain = |c: char| if c.is_ascii_alphanumeric() { c } else { '_' };
+    let name: String = name.chars().map(plain).collect();
+    match name.chars().next() {
+        Some(c) if c.is_ascii_alphabetic() || c == '_' => name,
+        _ => format!("_{name}"),
+    }
+}

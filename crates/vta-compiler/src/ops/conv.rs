@@ -1,0 +1,150 @@
+//! Convolution with requantization: reset, sums of products, the epilogue's steps, store.
+
+use vta_graph::{BlockedLayout, Window};
+use vta_isa::Design;
+use vta_tir::{Access, Buffer, DType, Direction, Expr, Program, Scope, Stmt, Value, var};
+
+use super::stages;
+use crate::epilogue::Step;
+
+/// Extents of a convolution over blocked tensors, in registers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConvShape {
+    /// Input: batch blocks, channel blocks, rows and columns with the border.
+    pub input: [usize; 4],
+    /// Output: batch blocks, channel blocks, rows, columns.
+    pub output: [usize; 4],
+    /// Where the output's row 0 and column 0 lie in its bordered tensor, and that tensor's rows
+    /// and columns.
+    pub out_border: [usize; 4],
+    /// Kernel rows and columns.
+    pub kernel: [usize; 2],
+    /// Stride.
+    pub stride: [usize; 2],
+    /// Dilation.
+    pub dilation: [usize; 2],
+    /// Rows and columns by which the first window starts before the bordered input; negative
+    /// where it starts inside.
+    pub before: [i64; 2],
+}
+
+impl ConvShape {
+    /// The extents of a convolution from `input` to `output`, logical `[N, C, H, W]`, in the
+    /// given layouts.
+    pub fn new(
+        (input, in_layout): ([usize; 4], &BlockedLayout),
+        (output, out_layout): ([usize; 4], &BlockedLayout),
+        window: &Window,
+    ) -> Self {
+        let [n, ci, h, w] = input;
+        let [_, co, oh, ow] = output;
+        let batches = n.div_ceil(in_layout.batch);
+        let [it, il, ib, ir] = in_layout.border;
+        let [ot, ol, ob, or] = out_layout.border;
+        ConvShape {
+            input: [
+                batches,
+                ci.div_ceil(in_layout.lanes),
+                it + h + ib,
+                il + w + ir,
+            ],
+            output: [batches, co.div_ceil(out_layout.lanes), oh, ow],
+            out_border: [ot, ol, ot + oh + ob, ol + ow + or],
+            kernel: window.kernel,
+            stride: window.stride,
+            dilation: window.dilation,
+            before: [
+                window.pads[0] as i64 - it as i64,
+                window.pads[1] as i64 - il as i64,
+            ],
+        }
+    }
+}
+
+/// The naive program: parameters `x`, `w`, the epilogue's vectors `p` if it has any, and `y`.
+pub fn naive(name: &str, shape: &ConvShape, steps: &[Step], design: &Design) -> Program {
+    let (b, bi, bo) = (design.batch(), design.block_in(), design.block_out());
+    let [batches, ci, ih, iw] = shape.input;
+    let [_, co, oh, ow] = shape.output;
+    let [kh, kw] = shape.kernel;
+    let [top, left, rows, cols] = shape.out_border;
+    let dims = |d: &[usize]| d.iter().map(|&e| Expr::from(e as i64)).collect::<Vec<_>>();
+    let dtype = |bits| DType::of_bits(bits).expect("a design's width");
+    let mut program = Program::new(name)
+        .param(
+            Direction::In,
+            "x",
+            dtype(design.inp_bits()),
+            dims(&[batches, ci, ih, iw, b, bi]),
+        )
+        .param(
+            Direction::In,
+            "w",
+            dtype(design.wgt_bits()),
+            dims(&[co, ci, kh, kw, bo, bi]),
+        );
+    let vectors = stages::vectors(steps);
+    if vectors > 0 {
+        let shape = dims(&[co, vectors, b, bo]);
+        program = program.param(
+            Direction::In,
+            stages::VECTORS,
+            dtype(design.acc_bits()),
+            shape,
+        );
+    }
+    let out = dims(&[batches, co, rows, cols, b, bo]);
+    program = program.param(Direction::Out, "y", dtype(design.out_bits()), out);
+
+    let extents = [batches, co, oh, ow, b, bo];
+    let acc = |stage| Access::new("acc", stages::index(stage));
+    let reset = Stmt::Assign {
+        dst: acc(0),
+        value: Value::Const(0),
+    };
+    program.body.extend(stages::nest(0, &extents, reset));
+
+    let [n, c, y, x, row, lane] = stages::DIMS.map(|d| var(stages::name(d, 1)));
+    let at = |out: Expr, k: &str, i: usize| {
+        out * shape.stride[i] as i64 + var(k) * shape.dilation[i] as i64 - shape.before[i]
+    };
+    let input = [n, var("ci"), at(y, "ky", 0), at(x, "kx", 1), row, var("k")];
+    let weight = [c, var("ci"), var("ky"), var("kx"), lane, var("k")];
+    let product = Access::new("x", input)
+        .read_padded()
+        .bin(vta_tir::ValueOp::Mul, Access::new("w", weight).read());
+    let sum = Stmt::Accumulate {
+        dst: acc(1),
+        value: product,
+    };
+    let reduction = [("ci", ci), ("ky", kh), ("kx", kw)].map(|(k, e)| (k, e as i64));
+    // The reduction loops stand outside of the lanes, which are the intrinsic's.
+    let mut loops: Vec<(String, i64)> = stages::DIMS
+        .iter()
+        .zip(extents)
+        .map(|(d, e)| (stages::name(d, 1), e as i64))
+        .collect();
+    loops.splice(4..4, reduction.map(|(k, e)| (k.to_string(), e)));
+    loops.push(("k".to_string(), bi as i64));
+    program.body.extend(Stmt::nest(loops, vec![sum]));
+
+    stages::append_steps(&mut program, 2, &extents, steps);
+
+    let last = 2 + steps.len();
+    let mut to = stages::index(last);
+    to[2] = to[2].clone() + top as i64;
+    to[3] = to[3].clone() + left as i64;
+    let value = acc(last).read().cast(dtype(design.out_bits()));
+    let store = Stmt::Assign {
+        dst: Access::new("y", to),
+        value,
+    };
+    program.body.extend(stages::nest(last, &extents, store));
+
+    let acc = Buffer::new("acc", Scope::Dram, dtype(design.acc_bits()), dims(&extents));
+    program.body = vec![Stmt::Alloc {
+        buffer: acc,
+        body: program.body,
+    }];
+    program
+}

@@ -1,0 +1,8 @@
+//! The operator library: each operator a naive loop nest and the schedule that puts it on the
+//! accelerator.
+
+pub mod add;
+pub mod conv;
+pub mod schedule;
+pub mod stages;
+pub mod tiling;

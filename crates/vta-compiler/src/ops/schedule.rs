@@ -1,0 +1,136 @@
+//! The schedules: from a naive nest to tiles in the scratchpads and hardware intrinsics.
+//!
+//! Both operators go the same way: every stage is tiled alike and merged under common outer
+//! loops, the temporaries shrink to a tile in the register file, operands are cached on chip,
+//! and what is left innermost becomes intrinsics.
+
+use vta_isa::Design;
+use vta_tir::schedule::{
+    ScheduleError, Tensor, cache_read, dma, fuse_nests, reorder, set_scope, sink_alloc, split,
+    tensorize,
+};
+use vta_tir::{Geometry, Program, Scope};
+
+use super::add::AddSteps;
+use super::conv::ConvShape;
+use super::stages::{self, VECTORS, name};
+use super::tiling::{AddTile, ConvTile};
+use crate::epilogue::Step;
+
+/// Loops that every stage has in common once it is tiled: batch block, and the tiles.
+const OUTER: usize = 4;
+
+/// Puts a convolution on the accelerator in tiles of `tile`.
+///
+/// # Errors
+/// Those of the primitives.
+pub fn conv(
+    mut p: Program,
+    shape: &ConvShape,
+    tile: &ConvTile,
+    steps: &[Step],
+    design: &Design,
+) -> Result<Program, ScheduleError> {
+    let geometry = geometry(design);
+    let last = 2 + steps.len();
+    for stage in (0..=last).filter(|&s| s != 1) {
+        tiled(&mut p, stage, [tile.co, tile.y, tile.x])?;
+    }
+    for (dim, factor) in [
+        ("c1", tile.co),
+        ("y1", tile.y),
+        ("x1", tile.x),
+        ("ci", tile.ci),
+    ] {
+        split(&mut p, dim, factor as i64)?;
+    }
+    reorder(
+        &mut p,
+        &["c1o", "y1o", "x1o", "cio", "c1i", "y1i", "x1i", "cii"],
+    )?;
+    merged(&mut p, last)?;
+    sink_alloc(&mut p, "acc", "x0o")?;
+    set_scope(&mut p, "acc", Scope::Acc)?;
+
+    let rounds = shape.input[1].div_ceil(tile.ci);
+    cached(&mut p, "x", "cio", Scope::Inp)?;
+    cached(
+        &mut p,
+        "w",
+        if rounds == 1 { "c0o" } else { "cio" },
+        Scope::Wgt,
+    )?;
+    if stages::vectors(steps) > 0 {
+        cached(&mut p, VECTORS, "c0o", Scope::Acc)?;
+    }
+    tensorize(&mut p, "b0", Tensor::Reset, &geometry)?;
+    tensorize(&mut p, "b1", Tensor::Gemm, &geometry)?;
+    for stage in 2..last {
+        tensorize(&mut p, &name("b", stage), Tensor::Alu, &geometry)?;
+    }
+    dma(&mut p, &format!("{}i", name("c", last)))?;
+    Ok(p)
+}
+
+/// Puts an addition on the accelerator in tiles of `tile`.
+///
+/// # Errors
+/// Those of the primitives.
+pub fn add(
+    mut p: Program,
+    tile: &AddTile,
+    steps: &AddSteps,
+    design: &Design,
+) -> Result<Program, ScheduleError> {
+    let geometry = geometry(design);
+    let last = steps.stages() - 1;
+    for stage in 0..=last {
+        tiled(&mut p, stage, [tile.c, tile.y, tile.x])?;
+    }
+    merged(&mut p, last)?;
+    for buffer in ["acc", "addend"] {
+        sink_alloc(&mut p, buffer, "x0o")?;
+        set_scope(&mut p, buffer, Scope::Acc)?;
+    }
+    if stages::vectors(&steps.epilogue) > 0 {
+        cached(&mut p, VECTORS, "c0o", Scope::Acc)?;
+    }
+    for stage in [0, 1, last] {
+        dma(&mut p, &format!("{}i", name("c", stage)))?;
+    }
+    for stage in 2..last {
+        tensorize(&mut p, &name("b", stage), Tensor::Alu, &geometry)?;
+    }
+    Ok(p)
+}
+
+/// Splits channels, rows and columns of a stage; the outer loops come to stand outside.
+fn tiled(p: &mut Program, stage: usize, factors: [usize; 3]) -> Result<(), ScheduleError> {
+    let dims = ["c", "y", "x"].map(|d| name(d, stage));
+    let factors: Vec<(&str, i64)> = dims
+        .iter()
+        .zip(factors)
+        .map(|(d, f)| (d.as_str(), f as i64))
+        .collect();
+    vta_tir::schedule::tile(p, &factors)?;
+    Ok(())
+}
+
+/// Brings stages 1 to `last` under the outer loops of stage 0.
+fn merged(p: &mut Program, last: usize) -> Result<(), ScheduleError> {
+    (1..=last).try_for_each(|stage| fuse_nests(p, "n0", &name("n", stage), OUTER))
+}
+
+/// Caches what one iteration of the loop over `at` reads of `buffer`, brought in by DMA.
+fn cached(p: &mut Program, buffer: &str, at: &str, scope: Scope) -> Result<(), ScheduleError> {
+    let cache = cache_read(p, buffer, at, scope)?;
+    dma(p, &cache.copy)
+}
+
+fn geometry(design: &Design) -> Geometry {
+    Geometry {
+        batch: design.batch() as i64,
+        block_in: design.block_in() as i64,
+        block_out: design.block_out() as i64,
+    }
+}

@@ -1,0 +1,118 @@
+//! Tile sizes: the split of an operator that fits the scratchpads and moves the fewest bytes.
+
+use vta_isa::{Design, MemType};
+
+use super::add::AddShape;
+use super::conv::ConvShape;
+
+/// Tile of a convolution, in registers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ConvTile {
+    /// Output channel blocks.
+    pub co: usize,
+    /// Output rows.
+    pub y: usize,
+    /// Output columns.
+    pub x: usize,
+    /// Input channel blocks of one round of the reduction.
+    pub ci: usize,
+}
+
+/// Bytes that an instruction's overhead counts for, so that equal traffic prefers fewer tiles.
+const TILE_OVERHEAD: u64 = 256;
+
+/// The tile of `shape` that moves the fewest bytes, given `vectors` per-channel vectors;
+/// `None` if not even a tile of one register fits.
+pub fn conv(shape: &ConvShape, vectors: usize, design: &Design) -> Option<ConvTile> {
+    let [n, ci, ..] = shape.input;
+    let [_, co, oh, ow] = shape.output;
+    let [kh, kw] = shape.kernel;
+    let depth = |mem| design.depth(mem) as usize;
+    let bytes = |mem| design.elem_bytes(mem) as u64;
+    let reach = |out: usize, i: usize| {
+        (out - 1) * shape.stride[i] + (shape.kernel[i] - 1) * shape.dilation[i] + 1
+    };
+    let mut best: Option<(u64, ConvTile)> = None;
+    for tci in parts(ci) {
+        for tco in parts(co) {
+            let wgt = tco * tci * kh * kw;
+            if wgt > depth(MemType::Wgt) {
+                continue;
+            }
+            for ty in parts(oh) {
+                for tx in parts(ow) {
+                    let inp = tci * reach(ty, 0) * reach(tx, 1);
+                    let acc = tco * ty * tx + tco * vectors;
+                    if inp > depth(MemType::Inp) || acc > depth(MemType::Acc) {
+                        continue;
+                    }
+                    let rounds = ci.div_ceil(tci) as u64;
+                    let planes = (oh.div_ceil(ty) * ow.div_ceil(tx)) as u64;
+                    let outer = (n * co.div_ceil(tco)) as u64;
+                    let visits = outer * planes * rounds;
+                    // Weights stay while a single round covers the whole reduction.
+                    let reloads = if rounds == 1 { outer } else { visits };
+                    let cost = visits * (inp as u64 * bytes(MemType::Inp) + TILE_OVERHEAD)
+                        + reloads * wgt as u64 * bytes(MemType::Wgt);
+                    let tile = ConvTile {
+                        co: tco,
+                        y: ty,
+                        x: tx,
+                        ci: tci,
+                    };
+                    if best.is_none_or(|(least, _)| cost < least) {
+                        best = Some((cost, tile));
+                    }
+                }
+            }
+        }
+    }
+    best.map(|(_, tile)| tile)
+}
+
+/// Tile of an addition, in registers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AddTile {
+    /// Channel blocks.
+    pub c: usize,
+    /// Rows.
+    pub y: usize,
+    /// Columns.
+    pub x: usize,
+}
+
+/// The largest tile of `shape` of which both operands fit the register file, given `vectors`
+/// per-channel vectors.
+pub fn add(shape: &AddShape, vectors: usize, design: &Design) -> Option<AddTile> {
+    let [_, c, h, w] = shape.extents;
+    let depth = design.depth(MemType::Acc) as usize;
+    let mut best: Option<(usize, AddTile)> = None;
+    for tc in parts(c) {
+        for ty in parts(h) {
+            for tx in parts(w) {
+                if 2 * tc * ty * tx + tc * vectors > depth {
+                    continue;
+                }
+                let tiles = c.div_ceil(tc) * h.div_ceil(ty) * w.div_ceil(tx);
+                if best.is_none_or(|(fewest, _)| tiles < fewest) {
+                    best = Some((
+                        tiles,
+                        AddTile {
+                            c: tc,
+                            y: ty,
+                            x: tx,
+                        },
+                    ));
+                }
+            }
+        }
+    }
+    best.map(|(_, tile)| tile)
+}
+
+/// The sizes into which `n` splits evenly: `n, ceil(n/2), ceil(n/3), ... 1`.
+fn parts(n: usize) -> Vec<usize> {
+    let mut all: Vec<usize> = (1..=n).map(|k| n.div_ceil(k)).collect();
+    all.dedup();
+    all
+}

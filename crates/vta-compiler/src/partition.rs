@@ -1,0 +1,227 @@
+//! Partition: which operators of an integer graph the accelerator runs, and why the others
+//! stay on the host.
+//!
+//! There is nothing to name or configure: every operator that has a schedule, fits the design
+//! and is proven not to overflow goes to the accelerator.
+
+use std::collections::BTreeMap;
+
+use vta_graph::passes::pack;
+use vta_graph::quant::bounds::{self, Interval};
+use vta_graph::{BlockedLayout, DType, Graph, Node, NodeId, Op, ValueId};
+use vta_isa::Design;
+
+use crate::epilogue::{self, Step};
+use crate::ops::add::{self, AddShape, AddSteps};
+use crate::ops::conv::ConvShape;
+use crate::ops::{stages, tiling};
+
+/// The arithmetic selected for an operator of the accelerator.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Selected {
+    /// A convolution: the steps after the sum.
+    Conv(Vec<Step>),
+    /// An addition.
+    Add(AddSteps),
+}
+
+/// Where each node of a graph runs.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Partition {
+    /// Nodes of the accelerator.
+    pub chosen: Vec<NodeId>,
+    /// The arithmetic, by the node that produces the operator's result.
+    pub selected: BTreeMap<NodeId, Selected>,
+    /// Why a node stays on the host, by node.
+    pub host: BTreeMap<NodeId, String>,
+}
+
+/// The registers of a design.
+pub fn registers(design: &Design) -> pack::Registers {
+    pack::Registers {
+        batch: design.batch(),
+        block_in: design.block_in(),
+        block_out: design.block_out(),
+    }
+}
+
+/// Decides where each node of `graph` runs.
+pub fn partition(graph: &Graph, design: &Design) -> Partition {
+    let consumers = graph.consumers();
+    let ranges = bounds::value_bounds(graph);
+    let mut out = Partition::default();
+    for (i, node) in graph.nodes.iter().enumerate() {
+        let id = NodeId(i as u32);
+        match &node.op {
+            Op::QConv(..) => {
+                let readers = &consumers[node.output.0 as usize];
+                match conv(graph, node, readers, &ranges, design) {
+                    Ok((requantize, steps)) => {
+                        out.chosen.extend([id, requantize]);
+                        out.selected.insert(requantize, Selected::Conv(steps));
+                    }
+                    Err(why) => {
+                        out.host.insert(id, why);
+                    }
+                }
+            }
+            Op::QAdd(..) => match addition(graph, node, &ranges, design) {
+                Ok(steps) => {
+                    out.chosen.push(id);
+                    out.selected.insert(id, Selected::Add(steps));
+                }
+                Err(why) => {
+                    out.host.insert(id, why);
+                }
+            },
+            _ if out.selected.contains_key(&id) => {}
+            op => {
+                out.host.insert(id, host_reason(op).to_string());
+            }
+        }
+    }
+    out
+}
+
+/// Why an operator that is no convolution or addition runs on the host.
+pub fn host_reason(op: &Op) -> &'static str {
+    match op {
+        Op::Quantize(..) | Op::Dequantize(_) => "conversion between float and integers",
+        Op::Pack(_) | Op::Unpack { .. } => "change between the host's and the blocked layout",
+        Op::Reshape { .. }
+        | Op::Transpose { .. }
+        | Op::Concat { .. }
+        | Op::Pad { .. }
+        | Op::Slice { .. } => "arrangement of elements has no accelerator schedule",
+        Op::MaxPool(_) | Op::QSumPool(..) => "pooling has no accelerator schedule",
+        Op::QDense(_) => "its sums are not requantized alone, or its shape is not rank 2",
+        Op::Requantize(..) => "it follows an operator of the host",
+        _ => "float arithmetic",
+    }
+}
+
+fn conv(
+    graph: &Graph,
+    node: &Node,
+    readers: &[NodeId],
+    ranges: &[Option<Interval>],
+    design: &Design,
+) -> Result<(NodeId, Vec<Step>), String> {
+    let Op::QConv(attrs, zero_point) = &node.op else {
+        unreachable!("a qconv")
+    };
+    if attrs.groups != 1 {
+        return Err(format!(
+            "grouped convolution (groups = {}) has no accelerator schedule",
+            attrs.groups
+        ));
+    }
+    let [x, w] = node.inputs[..] else {
+        return Err("its bias is not constant, or too large to fold".to_string());
+    };
+    let weight = graph.constant(w).ok_or("its weight is not constant")?;
+    let requantize = match readers {
+        [reader] if !graph.outputs.contains(&node.output) => *reader,
+        _ => return Err("its sums are read by more than a requantization".to_string()),
+    };
+    let Op::Requantize(requant, out) = &graph.node(requantize).op else {
+        return Err("its sums are not requantized".to_string());
+    };
+    width("input", graph.value(x).ty.dtype, design.inp_bits())?;
+    width("output", *out, design.out_bits())?;
+    let (smallest, largest) = DType::signed(design.wgt_bits())
+        .and_then(DType::range)
+        .expect("a design's width");
+    let values = weight.to_ints().ok_or("its weight is not integer")?;
+    if values.iter().any(|v| !(smallest..=largest).contains(v)) {
+        return Err(format!(
+            "its weights are wider than the design's {} bits",
+            design.wgt_bits()
+        ));
+    }
+    let sums = pack::channel_sums(weight);
+    let channels = ranges[x.0 as usize]
+        .and_then(|range| bounds::sum_bounds(graph, node, range))
+        .ok_or("its sums have no proven interval")?;
+    // The accelerator sums stored values, of which the zero point is a constant part.
+    let mut raw: Vec<Interval> = channels
+        .iter()
+        .zip(&sums)
+        .map(|((low, high), sum)| {
+            let part = i64::from(*zero_point) * sum;
+            (low + part, high + part)
+        })
+        .collect();
+    let folded = pack::fold_zero_point(requant, &sums, *zero_point, design.block_out(), &node.name)
+        .map_err(|e| e.to_string())?;
+    raw.resize(folded.mult.len(), (0, 0));
+    let steps = epilogue::select(&folded, &raw, design.acc_bits()).map_err(|e| e.to_string())?;
+    let output = graph.node(requantize).output;
+    let layout = |lanes| BlockedLayout {
+        batch: design.batch(),
+        lanes,
+        border: [0; 4],
+        fill: 0,
+    };
+    let shape = ConvShape::new(
+        (four(graph, x)?, &layout(design.block_in())),
+        (four(graph, output)?, &layout(design.block_out())),
+        &attrs.window,
+    );
+    tiling::conv(&shape, stages::vectors(&steps), design)
+        .ok_or("not even one register of its result fits the scratchpads")?;
+    Ok((requantize, steps))
+}
+
+fn addition(
+    graph: &Graph,
+    node: &Node,
+    ranges: &[Option<Interval>],
+    design: &Design,
+) -> Result<AddSteps, String> {
+    let Op::QAdd(sum, out) = &node.op else {
+        unreachable!("a qadd")
+    };
+    if !design.has_acc8() {
+        return Err("the design cannot load 8-bit values into 32-bit accumulators".to_string());
+    }
+    let shape = four(graph, node.output)?;
+    width("output", *out, design.out_bits())?;
+    let mut operands = [(0, 0); 2];
+    for (range, &v) in operands.iter_mut().zip(&node.inputs) {
+        width("operand", graph.value(v).ty.dtype, design.out_bits())?;
+        if graph.constant(v).is_some() {
+            return Err("an operand is constant".to_string());
+        }
+        *range = ranges[v.0 as usize].ok_or("an operand has no proven interval")?;
+    }
+    let layout = BlockedLayout {
+        batch: design.batch(),
+        lanes: design.block_out(),
+        border: [0; 4],
+        fill: 0,
+    };
+    let shape = AddShape::new(shape, &[layout.clone(), layout.clone()], &layout);
+    let lanes = shape.extents[1] * design.block_out();
+    let steps = add::select(sum, operands, lanes, design)?;
+    tiling::add(&shape, stages::vectors(&steps.epilogue), design)
+        .ok_or("not even one register of its operands fits the scratchpad")?;
+    Ok(steps)
+}
+
+fn width(what: &str, dtype: DType, bits: u32) -> Result<(), String> {
+    if DType::signed(bits) == Some(dtype) {
+        Ok(())
+    } else {
+        Err(format!(
+            "its {what} is {dtype}, and the design takes {bits} bits"
+        ))
+    }
+}
+
+fn four(graph: &Graph, v: ValueId) -> Result<[usize; 4], String> {
+    let ty = &graph.value(v).ty;
+    ty.shape[..]
+        .try_into()
+        .map_err(|_| format!("a tensor of {ty} has no NCHW shape"))
+}
