@@ -146,10 +146,14 @@ impl Affine {
         (rest, coefficient)
     }
 
-    /// Written as an expression: positive terms first, the constant last unless nothing else is positive.
+    /// Written as an expression: long steps first, negative terms after them, the constant last unless nothing else is
+    /// positive.
     pub fn to_expr(&self) -> Expr {
-        let (positive, negative): (Vec<_>, Vec<_>) =
-            self.terms().partition(|(_, coefficient)| *coefficient > 0);
+        let mut terms: Vec<_> = self.terms().collect();
+        terms.sort_by_key(|(_, coefficient)| std::cmp::Reverse(coefficient.unsigned_abs()));
+        let (positive, negative): (Vec<_>, Vec<_>) = terms
+            .into_iter()
+            .partition(|(_, coefficient)| *coefficient > 0);
         let scaled = |term: &Expr, coefficient: i64| match coefficient {
             1 => term.clone(),
             c => Expr::from(c) * term,

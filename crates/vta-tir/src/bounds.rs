@@ -114,6 +114,14 @@ impl LoopNest {
                     };
                     return Affine::combine(op, &a, &b);
                 }
+                // d * (a / d) is a less a remainder: tighter than bounding the quotient.
+                ExprOp::FloorDiv if b.as_const().is_some_and(|d| coefficient % d == 0) => {
+                    let (factor, divisor) = (coefficient / b.as_const()?, b.as_const()?);
+                    let remainder = if (factor < 0) == up { divisor - 1 } else { 0 };
+                    let whole = a.add(&Affine::constant(-remainder))?;
+                    affine = rest.add(&whole.scale(factor)?)?;
+                    continue;
+                }
                 ExprOp::FloorDiv => {
                     let a = self.bound(a, keep, rising, budget)?;
                     Affine::combine(ExprOp::FloorDiv, &a, &b)?

@@ -334,10 +334,9 @@ impl<'a> Checker<'a> {
             buffer.leading()
         };
         if access.idx.len() != dims.len() {
-            let given = access.idx.len();
+            let (given, name) = (access.idx.len(), &buffer.name);
             return Err(format!(
-                "`{}` takes {} indices here, not {given}",
-                buffer.name,
+                "`{name}[]` wants {} indices here, not {given}",
                 dims.len()
             ));
         }

@@ -113,7 +113,7 @@ fn keeps_order(nest: &LoopNest, var: &Name, first: &[Stmt], second: &[Stmt]) -> 
             .unwrap_or_default();
         if !steps_past(nest, &hull) {
             return Err(format!(
-                "iterations of `{var}` may meet in `{buffer}`: no dimension moves past itself"
+                "iterations of `{var}` may meet in `{buffer}`: no dimension moves past itself; tile both alike"
             ));
         }
     }

@@ -18,11 +18,8 @@ pub struct ParseError {
     pub message: String,
 }
 
-/// Words that begin a statement or a call and so cannot name a variable or a buffer.
-const RESERVED: &[&str] = &[
-    "alloc", "alu", "for", "gemm", "i1", "i16", "i2", "i32", "i4", "i8", "load", "max", "min",
-    "reset", "store",
-];
+/// Words that begin a statement and so cannot name a variable or a buffer.
+const RESERVED: &[&str] = &["alloc", "alu", "for", "gemm", "load", "reset", "store"];
 
 /// Whether `text` can name a variable or a buffer.
 pub(crate) fn is_name(text: &str) -> bool {

@@ -56,10 +56,10 @@ impl Tree for Expr {
     }
 
     fn word(parser: &mut Parser<'_>) -> Parsed<Self> {
-        if let Some(call) = ["min", "max"].into_iter().find(|call| parser.at_word(call)) {
-            return parser.call(call);
+        match parser.callee() {
+            Some(call @ ("min" | "max")) => parser.call(call),
+            _ => Ok(Expr::Var(parser.name("a variable")?)),
         }
-        Ok(Expr::Var(parser.name("a variable")?))
     }
 
     fn binary(sign: &str, a: Self, b: Self) -> Self {
@@ -84,21 +84,20 @@ impl Tree for Value {
     }
 
     fn word(parser: &mut Parser<'_>) -> Parsed<Self> {
-        if let Some(call) = ["min", "max"].into_iter().find(|call| parser.at_word(call)) {
-            return parser.call(call);
+        match parser.callee() {
+            Some(call @ ("min" | "max")) => parser.call(call),
+            Some(_) => {
+                let dtype = parser.dtype()?;
+                parser.sign("(")?;
+                let value = parser.tree::<Value>()?;
+                parser.sign(")")?;
+                Ok(value.cast(dtype))
+            }
+            None => {
+                let (access, padded) = parser.place_or_padded()?;
+                Ok(Value::Read { access, padded })
+            }
         }
-        if let Some(dtype) = DType::ALL
-            .into_iter()
-            .find(|dtype| parser.at_word(dtype.name()))
-        {
-            parser.next += 1;
-            parser.sign("(")?;
-            let value = parser.tree::<Value>()?;
-            parser.sign(")")?;
-            return Ok(value.cast(dtype));
-        }
-        let (access, padded) = parser.place_or_padded()?;
-        Ok(Value::Read { access, padded })
     }
 
     fn binary(sign: &str, a: Self, b: Self) -> Self {
@@ -144,6 +143,14 @@ impl<'a> Parser<'a> {
 
     fn at_sign(&self, sign: &'static str) -> bool {
         self.peek() == Token::Sign(sign)
+    }
+
+    /// The next word, if a call of it begins here.
+    fn callee(&self) -> Option<&'a str> {
+        match (self.peek(), self.tokens.get(self.next + 1)?.token) {
+            (Token::Word(word), Token::Sign("(")) => Some(word),
+            _ => None,
+        }
     }
 
     fn word(&mut self, word: &str) -> Parsed<()> {

@@ -1,0 +1,206 @@
+//! Generated programs: whatever a primitive accepts computes the same, and what it refuses it leaves alone.
+
+mod support;
+
+use proptest::prelude::*;
+use support::outputs;
+use vta_tir::{
+    Access, Buffer, DType, Direction, Expr, Geometry, LoopNest, Name, Program, Scope, Stmt, Value,
+    ValueOp, parse, schedule, var, verify,
+};
+
+const GEOMETRY: Geometry = Geometry {
+    batch: 1,
+    block_in: 2,
+    block_out: 2,
+};
+
+/// Every index of a generated program lies within this extent.
+const SIDE: i64 = 44;
+
+/// `12 + base + Σ step * v`, which stays in 0..SIDE for up to three loops of up to five iterations.
+fn index(loops: Vec<Name>) -> impl Strategy<Value = Expr> + Clone {
+    (0i64..4, prop::collection::vec(-1i64..3, loops.len())).prop_map(move |(base, steps)| {
+        let terms = loops.iter().zip(steps).filter(|(_, step)| *step != 0);
+        terms
+            .fold(Expr::from(12 + base), |sum, (v, step)| {
+                sum + Expr::from(step) * v
+            })
+            .simplify()
+    })
+}
+
+fn place(loops: &[Name]) -> impl Strategy<Value = Access> + use<> {
+    let indices = (index(loops.to_vec()), index(loops.to_vec()));
+    // Half of the places are the plain one, so that nests meet.
+    let plain = loops.iter().take(2).map(Expr::from).collect::<Vec<_>>();
+    let any = indices.prop_map(|(a, b)| vec![a, b]);
+    (
+        prop::sample::select(vec!["t", "y"]),
+        prop_oneof![Just(plain), any],
+    )
+        .prop_map(|(name, idx)| Access::new(name, idx))
+}
+
+fn nest(stage: usize) -> impl Strategy<Value = Stmt> {
+    prop::collection::vec(1i64..6, 2..4).prop_flat_map(move |extents| {
+        let loops: Vec<Name> = (0..extents.len())
+            .map(|d| format!("v{stage}{d}").into())
+            .collect();
+        let input = (index(loops.clone()), index(loops.clone()))
+            .prop_map(|(a, b)| Access::new("a", [a - 10, b - 10]).read_padded());
+        let ops = prop::sample::select(vec![
+            ValueOp::Add,
+            ValueOp::Sub,
+            ValueOp::Mul,
+            ValueOp::Max,
+            ValueOp::Shr,
+        ]);
+        let other = prop_oneof![
+            (-9i64..9).prop_map(Value::Const),
+            input.clone(),
+            place(&loops).prop_map(Access::read_padded)
+        ];
+        (place(&loops), input, ops, other, any::<bool>()).prop_map(
+            move |(dst, input, op, other, sum)| {
+                let value = input.bin(op, other);
+                let stmt = if sum {
+                    Stmt::Accumulate { dst, value }
+                } else {
+                    Stmt::Assign { dst, value }
+                };
+                Stmt::nest(loops.iter().zip(extents.iter().copied()), vec![stmt]).remove(0)
+            },
+        )
+    })
+}
+
+fn program() -> impl Strategy<Value = Program> {
+    (nest(0), nest(1), nest(2)).prop_map(|(first, second, third)| {
+        let mut program = Program::new("generated")
+            .param(Direction::In, "a", DType::I8, [9, 9])
+            .param(Direction::Out, "y", DType::I32, [SIDE, SIDE]);
+        let buffer = Buffer::new("t", Scope::Dram, DType::I32, [SIDE, SIDE]);
+        program.body = vec![Stmt::Alloc {
+            buffer,
+            body: vec![first, second, third],
+        }];
+        program
+    })
+}
+
+/// A primitive on loops picked by number.
+fn line() -> impl Strategy<Value = (usize, [usize; 3], i64)> {
+    (0usize..10, prop::array::uniform3(0usize..64), 1i64..6)
+}
+
+fn spell(program: &Program, (verb, picks, factor): (usize, [usize; 3], i64)) -> String {
+    let mut loops: Vec<Name> = Vec::new();
+    program.walk(&mut |stmt| {
+        if let Stmt::For { var, .. } = stmt {
+            loops.push(var.clone());
+        }
+    });
+    let [a, b, c] = picks.map(|pick| &loops[pick % loops.len()]);
+    let next = &loops[(picks[0] + 1) % loops.len()];
+    let buffer = ["a", "t", "y"][picks[1] % 3];
+    match verb {
+        0 | 1 => format!("split {a} {factor}"),
+        2 => format!("reorder {next} {a}"),
+        3 => format!("reorder {a} {b} {c}"),
+        4 => format!("tile {a}:{factor} {next}:2"),
+        5 => format!("fuse_nests {a} {b} {}", 1 + factor % 3),
+        6 => format!("cache_read {buffer} {a} dram"),
+        7 => format!("cache_write {buffer} {a} dram"),
+        8 => format!("sink_alloc t {a}"),
+        _ => format!("unroll {a}"),
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn primitives_keep_the_results(program in program(), lines in prop::collection::vec(line(), 1..24), seed: u64) {
+        verify(&program).unwrap();
+        let wanted = outputs(&program, seed);
+        let mut scheduled = program.clone();
+        let mut applied = Vec::new();
+        for line in lines {
+            let (line, before) = (spell(&scheduled, line), scheduled.clone());
+            match schedule::apply(&mut scheduled, &line, &GEOMETRY) {
+                Ok(()) => applied.push(line),
+                Err(_) => prop_assert_eq!(&scheduled, &before, "{} failed halfway", line),
+            }
+            if scheduled.to_string().len() > 20_000 {
+                break;
+            }
+        }
+        prop_assert_eq!(parse(&scheduled.to_string()), Ok(scheduled.clone()));
+        prop_assert_eq!(outputs(&scheduled, seed), wanted, "{:?}\n{}{}", applied, program, scheduled);
+    }
+}
+
+fn expr() -> impl Strategy<Value = Expr> {
+    let leaf = prop_oneof![
+        (-9i64..10).prop_map(Expr::from),
+        prop::sample::select(vec!["i", "j"]).prop_map(var)
+    ];
+    leaf.prop_recursive(4, 24, 2, |inner| {
+        (0..7, inner.clone(), inner, 1i64..5).prop_map(|(op, a, b, c)| match op {
+            0 => a + b,
+            1 => a - b,
+            2 => a * b,
+            3 => a / c,
+            4 => a % c,
+            5 => a.min(b),
+            _ => a.max(b),
+        })
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn expressions_simplify_print_and_stay_within_bounds(e in expr(), tile in 1i64..5, whole in 1i64..12) {
+        let mut nest = LoopNest::new();
+        let tiles = (whole + tile - 1) / tile;
+        nest.push("i".into(), tiles.into());
+        nest.push("j".into(), Expr::from(tile).min(Expr::from(whole) - var("i") * tile));
+        let (low, high, simple) = (nest.lower(&e), nest.upper(&e), e.simplify());
+        for i in 0..tiles {
+            for j in 0..tile.min(whole - i * tile) {
+                let at = |name: &Name| Some(if &**name == "i" { i } else { j });
+                let value = e.eval(&at).unwrap();
+                prop_assert_eq!(simple.eval(&at).unwrap(), value, "{} against {}", e, simple);
+                prop_assert!(low.is_none_or(|low| low <= value) && high.is_none_or(|high| value <= high),
+                    "{} is {} at {}, {}, outside {:?}..={:?}", e, value, i, j, low, high);
+            }
+        }
+        let mut program = Program::new("p");
+        program.body = vec![Stmt::for_("i", e, vec![])];
+        prop_assert_eq!(parse(&program.to_string()), Ok(program));
+    }
+
+    #[test]
+    fn damaged_texts_are_refused_or_read_but_never_panic(
+        program in program(), at in any::<prop::sample::Index>(), with in "\\PC{0,3}", cut in 0usize..4,
+    ) {
+        let mut text = program.to_string();
+        let at = at.index(text.len());
+        let end = text.len().min(at + cut);
+        if text.is_char_boundary(at) && text.is_char_boundary(end) {
+            text.replace_range(at..end, &with);
+        }
+        if let Ok(program) = parse(&text) {
+            let values = |p: &vta_tir::Param| p.buffer.shape.iter().filter_map(Expr::as_const).product::<i64>();
+            if verify(&program).is_ok() && program.params.iter().all(|p| values(p) < 10_000) {
+                let _ = vta_tir::interp::run_bounded(&program, &mut support::arguments(&program, 1), 10_000);
+            }
+            for line in ["split v00 3", "tile v00:2 v01:3", "fuse_nests v00 v10 2", "cache_read a v00 inp", "unroll v01"] {
+                let _ = schedule::apply(&mut program.clone(), line, &GEOMETRY);
+            }
+        }
+    }
+}
