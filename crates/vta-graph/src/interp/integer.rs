@@ -1,5 +1,7 @@
 //! Exact integer operators: the oracle.
 
+use std::borrow::Cow;
+
 use super::convolve::Convolution;
 use super::{dims, i8s};
 use crate::{AddEpilogue, ConvAttrs, DType, Data, Requant, Tensor, TensorType};
@@ -40,12 +42,12 @@ pub(super) fn qdense(zero_point: i32, x: &[&Tensor]) -> Data {
     Data::I32(y)
 }
 
-/// Integers of at most 32 bits, widened.
-fn wide(x: &Tensor) -> Box<dyn Iterator<Item = i64> + '_> {
+/// Integers of at most 32 bits.
+fn wide(x: &Tensor) -> Cow<'_, [i32]> {
     match x.data() {
-        Data::I32(v) => Box::new(v.iter().map(|&v| v.into())),
-        Data::I8(v) => Box::new(v.iter().map(|&v| v.into())),
-        Data::U8(v) => Box::new(v.iter().map(|&v| v.into())),
+        Data::I32(v) => Cow::Borrowed(v),
+        Data::I8(v) => v.iter().map(|&v| v.into()).collect(),
+        Data::U8(v) => v.iter().map(|&v| v.into()).collect(),
         Data::F32(_) | Data::I64(_) => unreachable!("inference accepts i32 and narrower"),
     }
 }
@@ -60,8 +62,8 @@ pub(super) fn narrow(dtype: DType, values: impl Iterator<Item = i64>) -> Data {
 }
 
 /// `clamp(sum >> shift, lo, hi)`.
-fn finish(sum: i128, shift: u32, lo: i32, hi: i32) -> i64 {
-    (sum >> shift).clamp(lo.into(), hi.into()) as i64
+fn finish(sum: i128, shift: u32, lo: i32, hi: i32) -> i32 {
+    (sum >> shift).clamp(lo.into(), hi.into()) as i32
 }
 
 impl Requant {
@@ -69,8 +71,18 @@ impl Requant {
     pub fn apply(&self, x: i32, c: usize) -> i32 {
         let mult = self.mult[c % self.mult.len()];
         let add = self.add[c % self.add.len()];
-        let sum = i128::from(x) * i128::from(mult) + i128::from(add);
-        finish(sum, self.shift, self.lo, self.hi) as i32
+        self.rescale(x, mult, add)
+    }
+
+    fn rescale(&self, x: i32, mult: i32, add: i64) -> i32 {
+        let product = i64::from(x) * i64::from(mult);
+        match product.checked_add(add) {
+            Some(sum) => (sum >> self.shift).clamp(self.lo.into(), self.hi.into()) as i32,
+            None => {
+                let sum = i128::from(product) + i128::from(add);
+                finish(sum, self.shift, self.lo, self.hi)
+            }
+        }
     }
 }
 
@@ -79,7 +91,7 @@ impl AddEpilogue {
     pub fn apply(&self, a: i32, b: i32) -> i32 {
         let product = |x: i32, mult: i32| i128::from(x) * i128::from(mult);
         let sum = product(a, self.mult_a) + product(b, self.mult_b) + i128::from(self.add);
-        finish(sum, self.shift, self.lo, self.hi) as i32
+        finish(sum, self.shift, self.lo, self.hi)
     }
 }
 
@@ -89,17 +101,18 @@ pub(super) fn requantize(r: &Requant, dtype: DType, x: &Tensor) -> Data {
         [_, c, rest @ ..] if per_channel => (*c, rest.iter().product()),
         shape => (1, shape.iter().product::<usize>()),
     };
-    let values = wide(x).enumerate();
-    narrow(
-        dtype,
-        values.map(|(i, v)| r.apply(v as i32, i / plane % channels).into()),
-    )
+    let x = wide(x);
+    let mut y = Vec::with_capacity(x.len());
+    for (i, x) in x.chunks_exact(plane).enumerate() {
+        let c = i % channels;
+        let (mult, add) = (r.mult[c % r.mult.len()], r.add[c % r.add.len()]);
+        y.extend(x.iter().map(|&x| r.rescale(x, mult, add)));
+    }
+    narrow(dtype, y.into_iter().map(i64::from))
 }
 
 pub(super) fn qadd(e: &AddEpilogue, dtype: DType, a: &Tensor, b: &Tensor) -> Data {
-    let pairs = wide(a).zip(wide(b));
-    narrow(
-        dtype,
-        pairs.map(|(a, b)| e.apply(a as i32, b as i32).into()),
-    )
+    let (a, b) = (wide(a), wide(b));
+    let pairs = a.iter().zip(&b[..]);
+    narrow(dtype, pairs.map(|(&a, &b)| e.apply(a, b).into()))
 }

@@ -51,7 +51,8 @@ impl<'a> Lexer<'a> {
         let len = if self.rest.starts_with("->") {
             2
         } else if is_word_char(first) {
-            let end = self.rest.find(|c| !is_word_char(c));
+            // Words are ASCII, and may be long: constants are one word.
+            let end = self.rest.bytes().position(|b| !is_word_char(b.into()));
             end.unwrap_or(self.rest.len())
         } else {
             first.len_utf8()

@@ -209,6 +209,17 @@ fn decimal(dtype: DType, lexer: &mut Lexer<'_>) -> Result<Data, Reason> {
     })
 }
 
+/// The value of each hexadecimal digit; 255 for other characters.
+const NIBBLE: [u8; 256] = {
+    let mut table = [255; 256];
+    let mut i = 0;
+    while i < 16 {
+        table[b"0123456789abcdef"[i] as usize] = i as u8;
+        i += 1;
+    }
+    table
+};
+
 /// The little-endian bytes of each element.
 fn from_hex(dtype: DType, digits: &str) -> Result<Data, Reason> {
     fn elements<const N: usize, T>(bytes: &[u8], f: fn([u8; N]) -> T) -> Result<Vec<T>, Reason> {
@@ -218,15 +229,16 @@ fn from_hex(dtype: DType, digits: &str) -> Result<Data, Reason> {
         }
         Ok(parts.map(|b| f(b.try_into().expect("N bytes"))).collect())
     }
-    let digit = |c: u8| (c as char).to_digit(16).map(|d| d as u8);
-    let pairs = digits.as_bytes().chunks(2);
-    let bytes: Option<Vec<u8>> = pairs
-        .map(|pair| match *pair {
-            [a, b] => Some(digit(a)? << 4 | digit(b)?),
-            _ => None,
-        })
-        .collect();
-    let bytes = bytes.ok_or("the data is not pairs of hexadecimal digits")?;
+    let mut bytes = Vec::with_capacity(digits.len() / 2);
+    let mut bad = digits.len() % 2 == 1;
+    for pair in digits.as_bytes().chunks_exact(2) {
+        let [high, low] = [pair[0], pair[1]].map(|c| NIBBLE[usize::from(c)]);
+        bad |= high > 15 || low > 15;
+        bytes.push(high << 4 | low);
+    }
+    if bad {
+        return Err("the data is not pairs of lower-case hexadecimal digits".into());
+    }
     Ok(match dtype {
         DType::F32 => Data::F32(elements(&bytes, f32::from_le_bytes)?),
         DType::I64 => Data::I64(elements(&bytes, i64::from_le_bytes)?),
