@@ -1,8 +1,9 @@
 //! Drops nodes whose results nobody reads, and values that nothing mentions.
 
-use crate::{Graph, GraphError, ValueId};
+use crate::{Graph, GraphError};
 
-/// Runs the pass. Inputs stay, read or not. Value ids change.
+/// Runs the pass. Inputs stay, read or not. Values are numbered anew
+/// ([`Graph::compact`]).
 ///
 /// # Errors
 /// None.
@@ -24,22 +25,7 @@ pub fn run(graph: &mut Graph) -> Result<(), GraphError> {
     });
     nodes.reverse();
 
-    let mut renumbered = vec![ValueId(0); live.len()];
-    let mut kept = Vec::with_capacity(live.len());
-    for (i, value) in std::mem::take(&mut graph.values).into_iter().enumerate() {
-        if live[i] {
-            renumbered[i] = ValueId(kept.len() as u32);
-            kept.push(value);
-        }
-    }
-    let renumber = |v: &mut ValueId| *v = renumbered[v.0 as usize];
-    for node in &mut nodes {
-        node.inputs.iter_mut().for_each(renumber);
-        renumber(&mut node.output);
-    }
-    graph.inputs.iter_mut().for_each(renumber);
-    graph.outputs.iter_mut().for_each(renumber);
-    graph.values = kept;
     graph.nodes = nodes;
+    graph.compact();
     Ok(())
 }

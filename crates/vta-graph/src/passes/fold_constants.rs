@@ -26,11 +26,8 @@ pub fn run(graph: &mut Graph) -> Result<(), GraphError> {
         let inputs: Vec<&Tensor> = (node.inputs.iter())
             .filter_map(|&v| rw.graph.constant(v).map(|t| t.as_ref()))
             .collect();
-        let result = interp::eval(&node.op, &inputs).map_err(|why| GraphError::Node {
-            node: node.name.clone(),
-            op: node.op.name().to_string(),
-            why,
-        })?;
+        let result = interp::eval(&node.op, &inputs)
+            .map_err(|why| GraphError::node(&node.name, &node.op, why))?;
         Ok(Rewrite::Constant(result))
     })?;
     Ok(())

@@ -82,16 +82,7 @@ impl Rewriter<'_> {
 
     /// Emits a node for an existing value, which takes the type that inference gives.
     fn define(&mut self, node: Node) -> Result<(), GraphError> {
-        let types: Vec<_> = node
-            .inputs
-            .iter()
-            .map(|&v| &self.graph.value(v).ty)
-            .collect();
-        let ty = node.op.infer(&types).map_err(|why| GraphError::Node {
-            node: node.name.clone(),
-            op: node.op.name().to_string(),
-            why,
-        })?;
+        let ty = self.graph.infer(&node.name, &node.op, &node.inputs)?;
         let output = node.output.0 as usize;
         self.graph.values[output].ty = ty;
         self.producer.resize(self.graph.values.len(), None);
@@ -189,9 +180,9 @@ fn redirect_outputs(graph: &mut Graph, alias: &[ValueId]) {
                 output: old,
             });
         } else {
-            let (a, b) = (old.0 as usize, new.0 as usize);
-            let name = std::mem::take(&mut graph.values[a].name);
-            graph.values[a].name = std::mem::replace(&mut graph.values[b].name, name);
+            let name = graph.value(old).name.clone();
+            graph.rename(old, "replaced");
+            graph.rename(new, &name);
             for output in &mut graph.outputs {
                 if *output == old {
                     *output = new;
