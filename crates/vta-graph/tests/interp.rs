@@ -470,7 +470,13 @@ fn packed_and_plain_conv(dice: &mut Dice) -> (Graph, Vec<Tensor>) {
     operands[1] = dice.tensor(DType::I8, [o, c, kh, kw]);
     let zero_point = dice.in_range(DType::I8);
     let (batch, bi, bo) = (dice.range(1, 2), dice.range(1, 4), dice.range(1, 4));
-    let requant = dice.requant(o, DType::I8);
+    // Nothing wraps: the plain sum holds the bias, the packed one does not.
+    if let Some(bias) = operands.get_mut(2) {
+        let small: Vec<i64> = bias.to_ints().unwrap().iter().map(|b| b >> 8).collect();
+        *bias = Tensor::from_ints(DType::I32, [o], &small);
+    }
+    let mut requant = dice.requant(o, DType::I8);
+    requant.add.iter_mut().for_each(|a| *a >>= 2);
 
     let mut g = Graph::new("conv");
     let ids: Vec<_> = operands
