@@ -398,7 +398,12 @@ impl fmt::Display for Site {
 impl fmt::Display for QueueState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for head in &self.heads {
-            write!(f, "  {} queued, next is {}", head.queued, head.site)?;
+            let module = head.site.module.map_or("?", Module::name);
+            write!(
+                f,
+                "  {module} queue holds {}, first {}",
+                head.queued, head.site
+            )?;
             for (i, wait) in head.waits.iter().enumerate() {
                 write!(
                     f,

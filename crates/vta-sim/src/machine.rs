@@ -6,6 +6,8 @@
 //! * An instruction starts when it is the oldest of its queue and *all* tokens that it pops are there; it takes
 //!   them together. It retires when there is room for *all* tokens that it pushes, and pushes them together.
 //!   Until then it keeps its place in the command queue.
+//! * A LOAD or STORE that moves nothing and pushes a token to compute need not be ordered before FINISH: nothing
+//!   can be lost, and the token that it leaves is for the next stream, as existing runtimes have it.
 //! * Token flags towards a module that does not exist (`prev` of load, `next` of store) mean nothing.
 //!
 //! Every queue has one producer and one consumer, so whether a stream deadlocks, and which tokens are
@@ -128,11 +130,8 @@ pub(crate) fn pushes(module: Module, deps: Deps) -> impl Iterator<Item = TokenQu
 
 /// Names the instruction at a position of the stream.
 pub(crate) fn site(design: &Design, stream: &[u8], index: u32) -> Site {
-    let start = index as usize * INSN_BYTES;
-    let bytes: [u8; INSN_BYTES] = stream[start..start + INSN_BYTES]
-        .try_into()
-        .expect("16 bytes");
-    match Insn::decode(design, &bytes) {
+    let bytes = bytes(stream, index);
+    match Insn::decode(design, bytes) {
         Ok(insn) => Site {
             index: index.into(),
             module: Some(insn.module()),
@@ -151,6 +150,23 @@ pub(crate) fn site(design: &Design, stream: &[u8], index: u32) -> Site {
             }
         }
     }
+}
+
+/// Whether an instruction of load or store does nothing but push a token to compute.
+fn only_pushes(design: &Design, stream: &[u8], index: u32) -> bool {
+    Insn::decode(design, bytes(stream, index)).is_ok_and(|insn| {
+        let (Body::Load(mem) | Body::Store(mem)) = &insn.body else {
+            return false;
+        };
+        mem.is_sync() && pushes(insn.module(), insn.deps).next().is_some()
+    })
+}
+
+fn bytes(stream: &[u8], index: u32) -> &[u8; INSN_BYTES] {
+    let start = index as usize * INSN_BYTES;
+    stream[start..start + INSN_BYTES]
+        .try_into()
+        .expect("16 bytes")
 }
 
 /// An instruction at the moment when it starts.
@@ -363,11 +379,7 @@ impl<'a> Machine<'a> {
             None => {
                 let index = self.next;
                 self.next += 1;
-                let start = index as usize * INSN_BYTES;
-                let bytes = self.stream[start..start + INSN_BYTES]
-                    .try_into()
-                    .expect("16 bytes");
-                match Insn::decode(self.design, bytes) {
+                match Insn::decode(self.design, bytes(self.stream, index)) {
                     Ok(insn) => Entry {
                         index,
                         module: insn.module(),
@@ -426,12 +438,16 @@ impl<'a> Machine<'a> {
                 self.finished = true;
                 for other in [Module::Load, Module::Store] {
                     // Fetch is in order, so what comes before FINISH has been issued.
-                    let known = clock[slot(other)] as usize;
-                    if let Some(&late) = self.issued[slot(other)].get(known) {
-                        causes.push(Cause::Unfinished {
-                            other: Box::new(site(self.design, self.stream, late)),
-                        });
-                    }
+                    let unordered = self.issued[slot(other)]
+                        .iter()
+                        .skip(clock[slot(other)] as usize);
+                    let late = unordered
+                        .copied()
+                        .find(|&late| !only_pushes(self.design, self.stream, late));
+                    causes.extend(late.map(|late| {
+                        let other = Box::new(site(self.design, self.stream, late));
+                        Cause::Unfinished { other }
+                    }));
                 }
             }
             if causes.is_empty() {

@@ -1,19 +1,19 @@
 //! What the tests of this crate share.
 #![allow(dead_code)] // Each test target uses its part.
 
-pub mod naive;
+pub(crate) mod naive;
 
 use vta_isa::{Design, HwConfig};
 
 /// A design that differs from the default in these keys.
-pub fn design(change: impl FnOnce(&mut HwConfig)) -> Design {
+pub(crate) fn design(change: impl FnOnce(&mut HwConfig)) -> Design {
     let mut config = HwConfig::preset("default").expect("a preset");
     change(&mut config);
     config.design().expect("a valid design")
 }
 
 /// Designs that differ in every parameter that the simulator depends on.
-pub fn designs() -> Vec<(&'static str, Design)> {
+pub(crate) fn designs() -> Vec<(&'static str, Design)> {
     let named = |name, change: fn(&mut HwConfig)| (name, design(change));
     vec![
         named("default", |_| {}),
@@ -66,4 +66,9 @@ pub fn designs() -> Vec<(&'static str, Design)> {
             (c.cmd_queue_depth, c.dep_queue_depth) = (2, 1);
         }),
     ]
+}
+
+/// An image without a byte.
+pub(crate) fn no_dram() -> vta_sim::Dram {
+    vta_sim::Dram::default()
 }

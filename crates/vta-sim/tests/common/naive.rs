@@ -1,12 +1,21 @@
 //! A second interpreter, slow and plain: the words of the instruction set one by one, bit by bit out of DRAM,
-//! in the order of the stream and with nothing shared with the simulator. It runs only correct programs.
+//! in the order of the stream and with nothing shared with the simulator. It runs only correct programs, and can
+//! tell what each instruction touches.
+
+use std::collections::BTreeSet;
 
 use vta_isa::{AluInsn, AluOp, Body, Design, GemmInsn, INSN_BYTES, Insn, MemInsn, MemType, Uop};
 
-pub struct Naive<'a> {
+/// A byte of DRAM or a scratchpad element that instructions of two modules may touch.
+pub(crate) type Place = (&'static str, u64);
+/// The places read and the places written.
+pub(crate) type Footprint = (BTreeSet<Place>, BTreeSet<Place>);
+
+struct Naive<'a> {
     design: &'a Design,
     base: u64,
-    pub dram: Vec<u8>,
+    dram: Vec<u8>,
+    touched: Footprint,
     uop: Vec<u32>,
     /// `[element][lane]`
     inp: Vec<Vec<i64>>,
@@ -15,28 +24,22 @@ pub struct Naive<'a> {
 }
 
 /// Runs a stream and returns the image after it.
-pub fn run(design: &Design, base: u64, dram: &[u8], stream: &[u8]) -> Vec<u8> {
-    let memory = |lanes: usize| vec![vec![0; lanes]; 1 << 16];
-    let (batch, block_in, block_out) = (design.batch(), design.block_in(), design.block_out());
-    let mut naive = Naive {
-        design,
-        base,
-        dram: dram.to_vec(),
-        uop: vec![0; 1 << 16],
-        inp: memory(batch * block_in),
-        wgt: memory(block_out * block_in),
-        acc: memory(batch * block_out),
-    };
-    for word in stream.chunks(INSN_BYTES) {
-        match Insn::decode(design, word.try_into().unwrap()).unwrap().body {
-            Body::Load(mem) if mem.x_size > 0 => naive.load(&mem),
-            Body::Store(mem) if mem.x_size > 0 => naive.store(&mem),
-            Body::Gemm(gemm) => naive.gemm(&gemm),
-            Body::Alu(alu) => naive.alu(&alu),
-            _ => {}
-        }
-    }
+pub(crate) fn run(design: &Design, base: u64, dram: &[u8], stream: &[u8]) -> Vec<u8> {
+    let mut naive = Naive::new(design, base, dram);
+    stream.chunks(INSN_BYTES).for_each(|word| naive.step(word));
     naive.dram
+}
+
+/// What each instruction touches.
+pub(crate) fn footprints(design: &Design, base: u64, dram: &[u8], stream: &[u8]) -> Vec<Footprint> {
+    let mut naive = Naive::new(design, base, dram);
+    stream
+        .chunks(INSN_BYTES)
+        .map(|word| {
+            naive.step(word);
+            std::mem::take(&mut naive.touched)
+        })
+        .collect()
 }
 
 fn signed(value: i64, bits: u32) -> i64 {
@@ -48,26 +51,67 @@ fn signed(value: i64, bits: u32) -> i64 {
     }
 }
 
-impl Naive<'_> {
-    fn bit(&self, bit: u64) -> i64 {
+impl<'a> Naive<'a> {
+    fn new(design: &'a Design, base: u64, dram: &[u8]) -> Naive<'a> {
+        let memory = |mem| vec![vec![0; design.lanes(mem)]; design.depth(mem) as usize];
+        Naive {
+            design,
+            base,
+            dram: dram.to_vec(),
+            touched: Footprint::default(),
+            uop: vec![0; design.depth(MemType::Uop) as usize],
+            inp: memory(MemType::Inp),
+            wgt: memory(MemType::Wgt),
+            acc: memory(MemType::Acc),
+        }
+    }
+
+    fn step(&mut self, word: &[u8]) {
+        match Insn::decode(self.design, word.try_into().unwrap())
+            .unwrap()
+            .body
+        {
+            Body::Load(mem) if mem.x_size > 0 => self.load(&mem),
+            Body::Store(mem) if mem.x_size > 0 => self.store(&mem),
+            Body::Gemm(gemm) => self.gemm(&gemm),
+            Body::Alu(alu) => self.alu(&alu),
+            _ => {}
+        }
+    }
+
+    fn reads(&mut self, memory: &'static str, index: usize) {
+        self.touched.0.insert((memory, index as u64));
+    }
+
+    fn writes(&mut self, memory: &'static str, index: usize) {
+        self.touched.1.insert((memory, index as u64));
+    }
+
+    fn bit(&mut self, bit: u64) -> i64 {
+        if bit % 8 == 0 {
+            self.touched.0.insert(("dram", bit / 8));
+        }
         (self.dram[(bit / 8 - self.base) as usize] >> (bit % 8) & 1).into()
     }
 
     fn set_bit(&mut self, bit: u64, value: bool) {
+        if bit % 8 == 0 {
+            self.touched.1.insert(("dram", bit / 8));
+        }
         let byte = &mut self.dram[(bit / 8 - self.base) as usize];
         *byte = *byte & !(1 << (bit % 8)) | u8::from(value) << (bit % 8);
     }
 
     /// The lanes of one DRAM element.
-    fn element(&self, element: u64, lanes: usize, bits: u32) -> Vec<i64> {
-        let value = |lane: u64| {
+    fn element(&mut self, element: u64, lanes: usize, bits: u32) -> Vec<i64> {
+        let mut value = |lane: u64| {
             let first = (element * lanes as u64 + lane) * u64::from(bits);
             signed(
                 (0..u64::from(bits)).map(|i| self.bit(first + i) << i).sum(),
                 bits,
             )
         };
-        (0..lanes as u64).map(value).collect()
+        (0..lanes as u64).map(&mut value).collect()
     }
 
     fn load(&mut self, mem: &MemInsn) {
@@ -96,6 +140,12 @@ impl Naive<'_> {
                     _ => vec![0; lanes],
                 };
                 match memory {
+                    MemType::Uop => {}
+                    MemType::Inp => self.writes("inp", at),
+                    MemType::Wgt => self.writes("wgt", at),
+                    _ => self.writes("acc", at),
+                }
+                match memory {
                     MemType::Uop => self.uop[at] = values[0] as u32,
                     MemType::Inp => self.inp[at] = values,
                     MemType::Wgt => self.wgt[at] = values,
@@ -110,7 +160,9 @@ impl Naive<'_> {
         let bits = u64::from(self.design.out_bits());
         for y in 0..mem.y_size {
             for x in 0..mem.x_size {
-                let values = self.acc[(mem.sram_base + y * mem.x_size + x) as usize].clone();
+                let from = (mem.sram_base + y * mem.x_size + x) as usize;
+                self.reads("acc", from);
+                let values = self.acc[from].clone();
                 let element = u64::from(mem.dram_base)
                     + u64::from(y) * u64::from(mem.x_stride)
                     + u64::from(x);
@@ -133,6 +185,11 @@ impl Naive<'_> {
                     let d = (uop.dst + o * insn.dst_factor_out + i * insn.dst_factor_in) as usize;
                     let s = (uop.src + o * insn.src_factor_out + i * insn.src_factor_in) as usize;
                     let w = (uop.wgt + o * insn.wgt_factor_out + i * insn.wgt_factor_in) as usize;
+                    self.writes("acc", d);
+                    if !insn.reset {
+                        self.reads("inp", s);
+                        self.reads("wgt", w);
+                    }
                     for b in 0..self.design.batch() {
                         for n in 0..block_out {
                             let acc = &mut self.acc[d][b * block_out + n];
@@ -159,6 +216,7 @@ impl Naive<'_> {
                     let uop = Uop::decode(self.design, self.uop[u as usize]);
                     let d = (uop.dst + o * insn.dst_factor_out + i * insn.dst_factor_in) as usize;
                     let s = (uop.src + o * insn.src_factor_out + i * insn.src_factor_in) as usize;
+                    self.writes("acc", d);
                     for lane in 0..self.acc[d].len() {
                         let a = self.acc[d][lane];
                         let b = if insn.use_imm {
