@@ -1,9 +1,11 @@
 //! A convolution from naive nest to intrinsics, the way the compiler schedules it.
 
+mod operators;
 mod support;
 
+use operators::{Conv, convs};
 use proptest::prelude::*;
-use support::{Conv, convs, outputs};
+use support::outputs;
 use vta_tir::schedule::{
     ScheduleError, Tensor, cache_read, dma, fuse_nests, reorder, set_scope, sink_alloc, split,
     tensorize, tile,

@@ -32,7 +32,7 @@ fn index(loops: Vec<Name>) -> impl Strategy<Value = Expr> + Clone {
 
 fn place(loops: &[Name]) -> impl Strategy<Value = Access> + use<> {
     let indices = (index(loops.to_vec()), index(loops.to_vec()));
-    // Half of the places are the plain one, so that nests meet.
+    // Most places are the plain one, so that nests meet.
     let plain = loops.iter().take(2).map(Expr::from).collect::<Vec<_>>();
     let any = indices.prop_map(|(a, b)| vec![a, b]);
     (
@@ -43,7 +43,12 @@ fn place(loops: &[Name]) -> impl Strategy<Value = Access> + use<> {
 }
 
 fn nest(stage: usize) -> impl Strategy<Value = Stmt> {
-    prop::collection::vec(1i64..6, 2..4).prop_flat_map(move |extents| {
+    // Most nests have the same outer extents, so that they can be fused.
+    let extents = prop_oneof![
+        3 => (1i64..6).prop_map(|innermost| vec![5, 4, innermost]),
+        1 => prop::collection::vec(1i64..6, 2..4)
+    ];
+    extents.prop_flat_map(move |extents| {
         let loops: Vec<Name> = (0..extents.len())
             .map(|d| format!("v{stage}{d}").into())
             .collect();
@@ -91,7 +96,7 @@ fn program() -> impl Strategy<Value = Program> {
 
 /// A primitive on loops picked by number.
 fn line() -> impl Strategy<Value = (usize, [usize; 3], i64)> {
-    (0usize..10, prop::array::uniform3(0usize..64), 1i64..6)
+    (0usize..12, prop::array::uniform3(0usize..64), 1i64..6)
 }
 
 fn spell(program: &Program, (verb, picks, factor): (usize, [usize; 3], i64)) -> String {
@@ -101,6 +106,16 @@ fn spell(program: &Program, (verb, picks, factor): (usize, [usize; 3], i64)) -> 
             loops.push(var.clone());
         }
     });
+    let mut neighbours: Vec<(Name, Name)> = Vec::new();
+    let mut meet = |body: &[Stmt]| {
+        for pair in body.windows(2) {
+            if let [Stmt::For { var: first, .. }, Stmt::For { var: second, .. }] = pair {
+                neighbours.push((first.clone(), second.clone()));
+            }
+        }
+    };
+    meet(&program.body);
+    program.walk(&mut |stmt| meet(stmt.children()));
     let [a, b, c] = picks.map(|pick| &loops[pick % loops.len()]);
     let next = &loops[(picks[0] + 1) % loops.len()];
     let buffer = ["a", "t", "y"][picks[1] % 3];
@@ -109,10 +124,13 @@ fn spell(program: &Program, (verb, picks, factor): (usize, [usize; 3], i64)) -> 
         2 => format!("reorder {next} {a}"),
         3 => format!("reorder {a} {b} {c}"),
         4 => format!("tile {a}:{factor} {next}:2"),
-        5 => format!("fuse_nests {a} {b} {}", 1 + factor % 3),
-        6 => format!("cache_read {buffer} {a} dram"),
-        7 => format!("cache_write {buffer} {a} dram"),
-        8 => format!("sink_alloc t {a}"),
+        5 | 6 if !neighbours.is_empty() => {
+            let (first, second) = &neighbours[picks[0] % neighbours.len()];
+            format!("fuse_nests {first} {second} {}", 1 + factor % 3)
+        }
+        7 => format!("cache_read {buffer} {a} dram"),
+        8 => format!("cache_write {buffer} {a} dram"),
+        9 | 10 => format!("sink_alloc t {a}"),
         _ => format!("unroll {a}"),
     }
 }

@@ -1,4 +1,6 @@
-use super::{Cache, ScheduleError, Step, find_loop, fresh, nest_around, stmt_at, stmt_at_mut};
+use super::{
+    Cache, ScheduleError, Step, buffer_around, find_loop, fresh, nest_around, stmt_at, stmt_at_mut,
+};
 use crate::expr::{Expr, Name};
 use crate::program::{Access, Buffer, Program, Scope, Stmt, Value};
 use crate::region::{Hull, Use, for_each_touch, hull};
@@ -21,10 +23,7 @@ pub fn cache_read(
     let target = format!("{buffer} {at}");
     let failed = ScheduleError::of("cache_read", &target);
     let path = find_loop(program, at).map_err(&failed)?;
-    let source = program
-        .buffer(buffer)
-        .cloned()
-        .ok_or_else(|| failed("no buffer of this name".into()))?;
+    let source = buffer_around(program, buffer, &path).map_err(&failed)?;
     let (region, padded) = read_region(program, &path, &source).map_err(&failed)?;
 
     let name = fresh(program, &format!("{buffer}_{}", scope.name()));

@@ -1,5 +1,7 @@
 use super::cache_read::{extents, rebase};
-use super::{Cache, ScheduleError, Step, find_loop, fresh, nest_around, stmt_at, stmt_at_mut};
+use super::{
+    Cache, ScheduleError, Step, buffer_around, find_loop, fresh, nest_around, stmt_at, stmt_at_mut,
+};
 use crate::bounds::LoopNest;
 use crate::expr::{Expr, Name};
 use crate::program::{Buffer, Program, Scope, Stmt};
@@ -20,10 +22,7 @@ pub fn cache_write(
     let target = format!("{buffer} {at}");
     let failed = ScheduleError::of("cache_write", &target);
     let path = find_loop(program, at).map_err(&failed)?;
-    let out = program
-        .buffer(buffer)
-        .cloned()
-        .ok_or_else(|| failed("no buffer of this name".into()))?;
+    let out = buffer_around(program, buffer, &path).map_err(&failed)?;
     let region = written_region(program, &path, &out).map_err(&failed)?;
 
     let name = fresh(program, &format!("{buffer}_{}", scope.name()));

@@ -32,7 +32,7 @@ pub use unroll::unroll;
 
 use crate::bounds::LoopNest;
 use crate::expr::{Expr, Name};
-use crate::program::{Program, Stmt};
+use crate::program::{Buffer, Program, Stmt};
 
 /// Why a primitive does not apply.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -127,6 +127,17 @@ fn find_alloc(program: &Program, buffer: &str) -> Step<Path> {
         Some(_) => "a parameter stays where the caller put it; cache it instead".into(),
         None => "no buffer of this name".into(),
     })
+}
+
+/// The buffer called `name`, which must be declared outside of the loop at `path`.
+fn buffer_around(program: &Program, name: &str, path: &[usize]) -> Step<Buffer> {
+    let buffer = program.buffer(name).ok_or("no buffer of this name")?;
+    match find_alloc(program, name) {
+        Ok(alloc) if alloc.starts_with(path) => {
+            Err("it is allocated inside that loop; name a loop within its body".into())
+        }
+        _ => Ok(buffer.clone()),
+    }
 }
 
 fn stmt_at<'a>(program: &'a Program, path: &[usize]) -> &'a Stmt {
