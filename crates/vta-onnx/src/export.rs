@@ -32,6 +32,7 @@ pub fn export(graph: &Graph) -> Result<Vec<u8>, OnnxError> {
             ..Default::default()
         },
         names: graph.values.iter().map(|v| v.name.clone()).collect(),
+        node_names: HashSet::new(),
         stored: HashSet::new(),
     };
     for node in &graph.nodes {
@@ -61,8 +62,10 @@ pub fn export(graph: &Graph) -> Result<Vec<u8>, OnnxError> {
 struct Writer<'a> {
     graph: &'a Graph,
     out: GraphProto,
-    /// Every name in use.
+    /// Every name of a value in use.
     names: HashSet<String>,
+    /// Every name of a node in use.
+    node_names: HashSet<String>,
     /// The constants that are written already.
     stored: HashSet<ValueId>,
 }
@@ -122,16 +125,10 @@ impl Writer<'_> {
         Ok(name)
     }
 
-    /// A name that is not in use.
+    /// A name for a value that is not in use.
     fn fresh(&mut self, node: &Node, what: &str) -> String {
         let base = format!("{}.{what}", self.graph.value(node.output).name);
-        let mut name = base.clone();
-        let mut i = 1;
-        while !self.names.insert(name.clone()) {
-            name = format!("{base}.{i}");
-            i += 1;
-        }
-        name
+        unique(&mut self.names, base)
     }
 
     fn push(
@@ -153,10 +150,11 @@ impl Writer<'_> {
         attribute: Vec<AttributeProto>,
         output: String,
     ) {
+        let name = unique(&mut self.node_names, node.name.clone());
         self.out.node.push(NodeProto {
             input,
             output: vec![output],
-            name: Some(node.name.clone()),
+            name: Some(name),
             op_type: Some(op_type.to_string()),
             attribute,
             domain: None,
@@ -192,6 +190,11 @@ impl Writer<'_> {
             Op::MaxPool(p) => ("MaxPool", pool(node, p, &x.shape)?),
             Op::AvgPool(p) => {
                 let mut attributes = pool(node, p, &x.shape)?;
+                if p.window.dilation != [1; 2] {
+                    let why = format!("operator set {OPSET} has no dilated average pooling");
+                    return Err(refuse(node, why));
+                }
+                attributes.retain(|a| a.name.as_deref() != Some("dilations"));
                 attributes.push(int("count_include_pad", p.count_include_pad.into()));
                 ("AveragePool", attributes)
             }
@@ -314,6 +317,17 @@ impl Writer<'_> {
         }
         Ok(vec![int("axis", quant.axis as i64)])
     }
+}
+
+/// `base`, or `base` with a number behind it if that is taken.
+fn unique(taken: &mut HashSet<String>, base: String) -> String {
+    let mut name = base.clone();
+    let mut i = 1;
+    while !taken.insert(name.clone()) {
+        name = format!("{base}.{i}");
+        i += 1;
+    }
+    name
 }
 
 fn refuse(node: &Node, why: String) -> OnnxError {
