@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use vta_graph::interp::run_graph;
 use vta_graph::{DType, Op, Tensor};
-use vta_onnx::import;
+use vta_onnx::{export, import};
 
 /// The folder, if it is there.
 fn data() -> Option<PathBuf> {
@@ -51,7 +51,8 @@ fn read_npy(path: &Path) -> Tensor {
     }
 }
 
-/// Outputs here and in onnxruntime for both recorded inputs.
+/// Outputs here and in onnxruntime for both recorded inputs; writing the graph and reading it
+/// again changes nothing.
 fn golden(dir: &Path, name: &str) -> Vec<(Tensor, Tensor)> {
     let bytes = fs::read(dir.join("models").join(format!("{name}.onnx"))).expect("a model");
     let imported = import(&bytes).unwrap_or_else(|e| panic!("{name}: {e}"));
@@ -59,12 +60,16 @@ fn golden(dir: &Path, name: &str) -> Vec<(Tensor, Tensor)> {
         .graph
         .verify()
         .unwrap_or_else(|e| panic!("{name}: {e}"));
+    let again = import(&export(&imported.graph).expect("export")).expect("import");
     let golden = dir.join("golden").join(name);
     [("in0.npy", "out0.npy"), ("in1.npy", "out1.npy")]
         .into_iter()
         .map(|(input, output)| {
             let x = read_npy(&golden.join(input));
-            let mut y = run_graph(&imported.graph, &[x]).unwrap_or_else(|e| panic!("{name}: {e}"));
+            let inputs = [x];
+            let mut y =
+                run_graph(&imported.graph, &inputs).unwrap_or_else(|e| panic!("{name}: {e}"));
+            assert_eq!(run_graph(&again.graph, &inputs).as_ref(), Ok(&y), "{name}");
             (y.remove(0), read_npy(&golden.join(output)))
         })
         .collect()

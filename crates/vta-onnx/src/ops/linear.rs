@@ -44,40 +44,51 @@ pub(super) fn gemm(im: &mut Importer, n: &NodeView) -> Result<Known, String> {
     let trans_b = n.flag("transB", false)?;
     let alpha = n.float("alpha")?.unwrap_or(1.0);
     let beta = n.float("beta")?.unwrap_or(1.0);
-    let bias = n.optional(2).filter(|_| beta != 0.0).cloned();
     let columns = im.shape(&b)[usize::from(!trans_b)];
-
     let weight = if trans_b { b } else { transposed(im, n, &b)? };
-    let inputs = [a, weight];
-    let Some(bias) = bias else {
-        return if alpha == 1.0 {
-            im.emit(n, Op::Dense, &inputs)
-        } else {
-            let y = im.emit_step(n, "product", Op::Dense, &inputs)?;
-            im.emit(n, Op::Mul, &[y, scalar(n, "alpha", alpha)])
-        };
+    let weight = scaled(im, n, "weight", weight, alpha)?;
+    let Some(bias) = n.optional(2).filter(|_| beta != 0.0) else {
+        return im.emit(n, Op::Dense, &[a, weight]);
     };
-    if alpha == 1.0 && beta == 1.0 {
-        if let Some(bias) = as_row(im, n, &bias, columns)? {
-            let [a, weight] = inputs;
-            return im.emit(n, Op::Dense, &[a, weight, bias]);
-        }
+    let bias = scaled(im, n, "bias", bias.clone(), beta)?;
+    if let Some(bias) = as_row(im, n, &bias, columns)? {
+        return im.emit(n, Op::Dense, &[a, weight, bias]);
     }
-    let mut y = im.emit_step(n, "product", Op::Dense, &inputs)?;
-    if alpha != 1.0 {
-        y = im.emit_step(n, "scaled", Op::Mul, &[y, scalar(n, "alpha", alpha)])?;
-    }
-    let bias = if beta == 1.0 {
-        bias
-    } else {
-        im.emit_step(n, "bias", Op::Mul, &[bias, scalar(n, "beta", beta)])?
-    };
+    let y = im.emit_step(n, "product", Op::Dense, &[a, weight])?;
     im.emit(n, Op::Add, &[y, bias])
 }
 
-fn scalar(n: &NodeView, what: &str, value: f32) -> Known {
+/// `known * factor`: of a constant now, and of a dequantized one by its scale.
+fn scaled(
+    im: &mut Importer,
+    n: &NodeView,
+    what: &str,
+    known: Known,
+    factor: f32,
+) -> Result<Known, String> {
+    if factor == 1.0 {
+        return Ok(known);
+    }
     let name = format!("{}.{what}", n.proto.output[0]);
-    Known::constant(&name, Tensor::f32([1], vec![value]))
+    let by = Tensor::f32([1], vec![factor]);
+    if let Known::Constant(c) = &known {
+        let Some((quant, stored)) = &c.quant else {
+            let product = fold::fold(&Op::Mul, &[&c.tensor, &by], |shape| im.charge(shape))
+                .ok_or("a product is not folded")??;
+            return Ok(Known::constant(&name, product));
+        };
+        let scale: Vec<f32> = quant.scale.iter().map(|s| s * factor).collect();
+        if scale.iter().all(|s| s.is_normal() && *s > 0.0) {
+            let quant = Quant {
+                scale,
+                ..quant.clone()
+            };
+            let tensor = Arc::clone(&c.tensor);
+            return Ok(Known::dequantized(&name, tensor, quant, stored));
+        }
+    }
+    let by = Known::constant(&format!("{name}.factor"), by);
+    im.emit_step(n, what, Op::Mul, &[known, by])
 }
 
 /// Whether a value is a constant matrix, dequantized or not.

@@ -138,7 +138,7 @@ fn tensor(name: &str, ty: &str, values: &str) -> Option<Message> {
             .flat_map(|&v| (v as f32).to_le_bytes())
             .collect(),
         2 => values.iter().map(|&v| v.abs() as u8).collect(),
-        3 => values.iter().map(|&v| v as i8 as u8).collect(),
+        3 | 9 => values.iter().map(|&v| v as i8 as u8).collect(),
         6 => values
             .iter()
             .flat_map(|&v| (v as i32).to_le_bytes())
