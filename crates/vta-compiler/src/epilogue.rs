@@ -235,3 +235,109 @@ fn steps(requant: &Requant, channels: &[Channel], ranges: &[(i64, i64)]) -> Vec<
     }
     out
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn wrap(value: i64, bits: u32) -> i64 {
+        (value << (64 - bits)) >> (64 - bits)
+    }
+
+    /// What the ALU makes of accumulator `a` of channel `c`.
+    fn run(steps: &[Step], mut a: i64, c: usize, bits: u32) -> i64 {
+        for step in steps {
+            let operand = match &step.operand {
+                Operand::Imm(v) => i64::from(*v),
+                Operand::Vector(v) => wrap(v[c].into(), bits),
+            };
+            a = match step.op {
+                AluOp::Min => a.min(operand),
+                AluOp::Max => a.max(operand),
+                AluOp::Add => wrap(a + operand, bits),
+                AluOp::Mul => wrap(a * operand, bits),
+                AluOp::Shr => a >> operand,
+            };
+        }
+        a
+    }
+
+    fn meaning(r: &Requant, a: i64, c: usize) -> i64 {
+        let sum = i128::from(a) * i128::from(per_channel(&r.mult, c))
+            + i128::from(per_channel(&r.add, c));
+        (sum >> r.shift).clamp(r.lo.into(), r.hi.into()) as i64
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2000))]
+
+        #[test]
+        fn steps_mean_the_same_over_the_whole_interval(
+            channels in prop::collection::vec(
+                (0i32..1 << 20, -1i64 << 34..1 << 34, -1i64 << 24..1 << 24, 0i64..1 << 24),
+                1..4,
+            ),
+            shift in 0u32..32,
+            clip in (-128i32..128, 0i32..256),
+            wide in any::<bool>(),
+            probes in prop::collection::vec(any::<u64>(), 20),
+        ) {
+            let bits = if wide { 32 } else { 16 };
+            let narrow = if wide { 0 } else { 12 };
+            let requant = Requant {
+                mult: channels.iter().map(|c| c.0 >> narrow).collect(),
+                add: channels.iter().map(|c| c.1 >> narrow).collect(),
+                shift: shift >> u32::from(!wide),
+                lo: clip.0,
+                hi: (clip.0 + clip.1).min(127),
+            };
+            let bounds: Vec<(i64, i64)> = channels
+                .iter()
+                .map(|c| (c.2 >> narrow, (c.2 + c.3) >> narrow))
+                .collect();
+            if let Ok(steps) = select(&requant, &bounds, bits) {
+                for (c, &(low, high)) in bounds.iter().enumerate() {
+                    let inner =
+                        probes.iter().map(|p| low + (p % (high - low + 1) as u64) as i64);
+                    for a in inner.chain([low, high]) {
+                        prop_assert_eq!(run(&steps, a, c, bits), meaning(&requant, a, c));
+                    }
+                }
+            }
+        }
+    }
+
+    fn typical() -> Requant {
+        // A scale of about 2^-10 with 23 bits of precision, as quantization emits it.
+        Requant { mult: vec![8191], add: vec![1 << 22], shift: 23, lo: -128, hi: 127 }
+    }
+
+    #[test]
+    fn a_large_sum_is_cut_before_it_is_scaled() {
+        let steps = select(&typical(), &[(-9_000_000, 9_000_000)], 32).expect("it fits");
+        let ops: Vec<AluOp> = steps.iter().map(|s| s.op).collect();
+        use AluOp::{Add, Max, Min, Mul, Shr};
+        assert_eq!(ops, [Max, Min, Mul, Add, Shr, Shr]);
+    }
+
+    #[test]
+    fn clamps_go_only_on_proof() {
+        let ops = |bounds| {
+            let steps = select(&typical(), &[bounds], 32).expect("it fits");
+            steps.iter().map(|s| s.op).collect::<Vec<_>>()
+        };
+        use AluOp::{Add, Min, Mul, Shr};
+        assert_eq!(ops((-100_000, 100_000)), [Mul, Add, Shr, Shr]);
+        assert_eq!(ops((-100_000, 140_000)), [Mul, Add, Shr, Shr, Min]);
+    }
+
+    #[test]
+    fn sums_wider_than_a_register_are_refused() {
+        let error = select(&typical(), &[(-40_000, 0)], 16).expect_err("16 bits");
+        assert_eq!(
+            error.to_string(),
+            "channel 0: the accumulator can reach -40000, beyond 16 bits"
+        );
+    }
+}
