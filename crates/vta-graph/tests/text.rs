@@ -92,8 +92,9 @@ proptest! {
         let (g, _) = graph(&mut dice, &[kind]);
         let mut text: Vec<char> = print(&g, PrintOptions::default()).chars().collect();
         for (at, with) in edits {
-            let at = at.index(text.len());
+            let at = at.index(text.len().max(1));
             match with % 3 {
+                _ if text.is_empty() => {}
                 0 => { text.remove(at); }
                 1 => text.truncate(at + 1),
                 _ => text[at] = SIGNS[usize::from(with) % SIGNS.len()].into(),
