@@ -139,16 +139,21 @@ fn every_float_keeps_its_bits() {
     }
 }
 
+const DOCUMENTATION: &str = include_str!("../../../docs/graph.md");
+
 #[test]
-fn a_text_is_easy_to_read() {
-    let text = r#"graph "tiny" (%x: i8[1,2,4,4]) -> (%y) {
-  %w: i8[2,2,1,1] = const [1, -2, 3, 4]
-  %"conv/out": i32[1,2,4,4] = qconv(%x, %w) {kernel=[1, 1], stride=[1, 1], dilation=[1, 1], pads=[0, 0, 0, 0], groups=1, zero_point=-3} @"conv"
-  %y: i8[1,2,4,4] = requantize(%"conv/out") {mult=[1, 2], add=[64], shift=7, lo=-128, hi=127}
-}
-"#;
+fn the_documented_example_prints_as_it_stands() {
+    let example = DOCUMENTATION.split("```").nth(1).unwrap();
+    let text = example.strip_prefix("text\n").unwrap();
     let g = parse(text).unwrap();
     assert_eq!(print(&g, PrintOptions::default()), text);
+}
+
+#[test]
+fn every_operator_is_documented() {
+    for kind in KINDS {
+        assert!(DOCUMENTATION.contains(&format!("`{kind}`")), "{kind}");
+    }
 }
 
 #[test]
