@@ -3,7 +3,9 @@
 //! Tensorizing is unifying an innermost nest with one of these bodies.
 
 use crate::expr::var;
-use crate::program::{AluOp, Buffer, DType, Direction, Program, Scope, Stmt, Value, ValueOp};
+use crate::program::{Buffer, DType, Direction, Program, Scope};
+use crate::stmt::{AluOp, Stmt};
+use crate::value::{Value, ValueOp};
 
 /// The shape of a tensor register and of a weight tile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

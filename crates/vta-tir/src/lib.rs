@@ -19,7 +19,9 @@ pub mod intrinsics;
 mod program;
 mod region;
 pub mod schedule;
+mod stmt;
 mod text;
+mod value;
 mod verify;
 
 pub use affine::Affine;
@@ -27,9 +29,8 @@ pub use bounds::LoopNest;
 pub use expr::{EvalError, Expr, ExprOp, Name, var};
 pub use interp::{Array, Arrays, InterpError};
 pub use intrinsics::{Geometry, Intrinsic};
-pub use program::{
-    Access, AluOp, Buffer, DType, Direction, ELEM_RANK, Operand, Param, Program, Scope, Stmt,
-    Value, ValueOp,
-};
+pub use program::{Buffer, DType, Direction, ELEM_RANK, Param, Program, Scope};
+pub use stmt::{AluOp, Operand, Stmt};
 pub use text::{ParseError, parse};
+pub use value::{Access, Value, ValueOp};
 pub use verify::{Limits, VerifyError, verify, verify_on};

@@ -3,7 +3,8 @@
 use crate::affine::Affine;
 use crate::bounds::LoopNest;
 use crate::expr::{Expr, ExprOp, Name};
-use crate::program::{Access, Operand, Stmt};
+use crate::stmt::{Operand, Stmt};
+use crate::value::Access;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Use {

@@ -6,9 +6,11 @@ use std::fmt;
 use crate::bounds::LoopNest;
 use crate::expr::{Expr, Name};
 use crate::intrinsics::Geometry;
-use crate::program::{Access, Buffer, Direction, ELEM_RANK, Operand, Program, Scope, Stmt};
+use crate::program::{Buffer, Direction, ELEM_RANK, Program, Scope};
 use crate::region::Use;
+use crate::stmt::{Operand, Stmt};
 use crate::text::is_name;
+use crate::value::Access;
 
 /// What a program must fit: the shape of elements and how many each scratchpad holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -7,8 +7,8 @@ use operators::{Conv, convs};
 use proptest::prelude::*;
 use support::outputs;
 use vta_tir::schedule::{
-    ScheduleError, Tensor, cache_read, dma, fuse_nests, reorder, set_scope, sink_alloc, split,
-    tensorize, tile,
+    ScheduleError, Tensor, apply, cache_read, dma, fuse_nests, reorder, set_scope, sink_alloc,
+    split, tensorize, tile,
 };
 use vta_tir::{Geometry, Limits, Program, Scope, Stmt, parse, verify, verify_on};
 
@@ -127,4 +127,68 @@ fn a_layer_of_the_default_design_fits_or_says_what_does_not() {
             .contains("`x_inp` takes up to 96 elements of inp"),
         "{error}"
     );
+}
+
+/// `y = clip((3 a + 5 b + 8) >> 4)`, the shape of a residual addition.
+const ADDITION: &str = "
+program add(a: in i8[7, 5, 2, 3], b: in i8[7, 5, 2, 3], y: out i8[7, 5, 2, 3]) {
+  alloc acc: dram i32[7, 5, 2, 3] {
+    alloc other: dram i32[7, 5, 2, 3] {
+      for u0 in 0..7 { for v0 in 0..5 { for b0 in 0..2 { for o0 in 0..3 { acc[u0, v0, b0, o0] = a[u0, v0, b0, o0] } } } }
+      for u1 in 0..7 { for v1 in 0..5 { for b1 in 0..2 { for o1 in 0..3 {
+        other[u1, v1, b1, o1] = b[u1, v1, b1, o1] } } } }
+      for u2 in 0..7 { for v2 in 0..5 { for b2 in 0..2 { for o2 in 0..3 {
+        acc[u2, v2, b2, o2] = acc[u2, v2, b2, o2] * 3 } } } }
+      for u3 in 0..7 { for v3 in 0..5 { for b3 in 0..2 { for o3 in 0..3 {
+        other[u3, v3, b3, o3] = 5 * other[u3, v3, b3, o3] } } } }
+      for u4 in 0..7 { for v4 in 0..5 { for b4 in 0..2 { for o4 in 0..3 {
+        acc[u4, v4, b4, o4] = other[u4, v4, b4, o4] + acc[u4, v4, b4, o4] } } } }
+      for u5 in 0..7 { for v5 in 0..5 { for b5 in 0..2 { for o5 in 0..3 {
+        acc[u5, v5, b5, o5] = acc[u5, v5, b5, o5] + 8 } } } }
+      for u6 in 0..7 { for v6 in 0..5 { for b6 in 0..2 { for o6 in 0..3 {
+        acc[u6, v6, b6, o6] = acc[u6, v6, b6, o6] >> 4 } } } }
+      for u7 in 0..7 { for v7 in 0..5 { for b7 in 0..2 { for o7 in 0..3 {
+        y[u7, v7, b7, o7] = acc[u7, v7, b7, o7] } } } }
+    }
+  }
+}";
+
+#[test]
+fn an_addition_widens_on_its_way_into_the_register_file() {
+    let naive = parse(ADDITION).unwrap();
+    let geometry = Geometry {
+        batch: 2,
+        block_in: 4,
+        block_out: 3,
+    };
+    let mut lines: Vec<String> = (0..8).map(|i| format!("tile u{i}:3 v{i}:2")).collect();
+    lines.extend((1..8).map(|i| format!("fuse_nests u0o u{i}o 2")));
+    lines.extend(["acc", "other"].map(|buffer| format!("sink_alloc {buffer} v0o")));
+    lines.extend(["acc", "other"].map(|buffer| format!("set_scope {buffer} acc")));
+    lines.extend([0, 1, 7].map(|i| format!("dma u{i}i")));
+    lines.extend((2..7).map(|i| format!("tensorize b{i} alu")));
+    let mut scheduled = naive.clone();
+    for line in lines {
+        apply(&mut scheduled, &line, &geometry).unwrap_or_else(|e| panic!("{e}\n{scheduled}"));
+    }
+    verify_on(
+        &scheduled,
+        &Limits {
+            geometry,
+            inp: 0,
+            wgt: 0,
+            acc: 12,
+        },
+    )
+    .unwrap_or_else(|e| panic!("{e}\n{scheduled}"));
+    let text = scheduled.to_string();
+    assert!(
+        text.contains("load other[0, 0] <- b[3 * u0o, 2 * v0o]"),
+        "{text}"
+    );
+    assert!(
+        text.contains("alu.add acc[u4i, v4i], other[u4i, v4i]"),
+        "{text}"
+    );
+    assert_eq!(outputs(&naive, 5), outputs(&scheduled, 5), "{text}");
 }

@@ -1,7 +1,9 @@
 //! Names to slots, so that nothing is looked up while loops run.
 
 use crate::expr::{Expr, ExprOp, Name};
-use crate::program::{Access, DType, Operand, Program, Stmt, Value, ValueOp};
+use crate::program::{DType, Program};
+use crate::stmt::{Operand, Stmt};
+use crate::value::{Access, Value, ValueOp};
 
 /// An index expression; the slot of a variable is its depth in the nest.
 pub(super) enum Index {

@@ -3,7 +3,8 @@
 use super::compile::{Index, Node, Op, Source, Spot, Val, compile};
 use super::{Array, Arrays, InterpError, MAX_VALUES, Place};
 use crate::expr::Name;
-use crate::program::{DType, ELEM_RANK, Program, ValueOp};
+use crate::program::{DType, ELEM_RANK, Program};
+use crate::value::ValueOp;
 
 /// A live buffer: row-major, compact.
 struct Memory {

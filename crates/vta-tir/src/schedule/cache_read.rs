@@ -2,8 +2,10 @@ use super::{
     Cache, ScheduleError, Step, buffer_around, find_loop, fresh, nest_around, stmt_at, stmt_at_mut,
 };
 use crate::expr::{Expr, Name};
-use crate::program::{Access, Buffer, Program, Scope, Stmt, Value};
+use crate::program::{Buffer, Program, Scope};
 use crate::region::{Hull, Use, for_each_touch, hull};
+use crate::stmt::Stmt;
+use crate::value::{Access, Value};
 
 /// Copies what one iteration of the loop over `at` reads of `buffer` to a new buffer in `scope`, at the beginning of the
 /// body, and reads it from there. The copy is called `buffer_scope`, its loops `buffer_scope_0` and so on.

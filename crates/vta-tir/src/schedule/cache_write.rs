@@ -4,8 +4,9 @@ use super::{
 };
 use crate::bounds::LoopNest;
 use crate::expr::{Expr, Name};
-use crate::program::{Buffer, Program, Scope, Stmt};
+use crate::program::{Buffer, Program, Scope};
 use crate::region::{Hull, Use, for_each_touch, hull};
+use crate::stmt::Stmt;
 
 /// Collects what one iteration of the loop over `at` assigns to `buffer` in a new buffer in `scope`, and copies it out at
 /// the end of the body. The new buffer is called `buffer_scope`, the loops of the copy `buffer_scope_0` and so on.

@@ -1,6 +1,8 @@
 use super::{ScheduleError, Step, find_loop, perfect_nest, stmt_at, stmt_at_mut};
 use crate::expr::{Expr, Name};
-use crate::program::{Access, Buffer, ELEM_RANK, Program, Scope, Stmt, Value};
+use crate::program::{Buffer, ELEM_RANK, Program, Scope};
+use crate::stmt::Stmt;
+use crate::value::{Access, Value};
 
 /// Turns the copy nest that begins at the loop over `target` into one box transfer: a load where it copies from DRAM to a
 /// scratchpad, a store where it copies from the register file to DRAM.

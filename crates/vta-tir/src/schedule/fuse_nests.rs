@@ -1,8 +1,9 @@
 use super::{ScheduleError, Step, find_loop, nest_around, siblings_mut, stmt_at, substitute};
 use crate::bounds::LoopNest;
 use crate::expr::{Expr, Name};
-use crate::program::{Program, Stmt};
+use crate::program::Program;
 use crate::region::{Use, for_each_touch, hull, steps_past};
+use crate::stmt::Stmt;
 
 /// Merges the loop over `second` into the loop over `first` right before it, and so on inwards for `levels` levels: the
 /// last loop within the first with the first loop within the second. The merged loops keep the names of the first.

@@ -32,7 +32,8 @@ pub use unroll::unroll;
 
 use crate::bounds::LoopNest;
 use crate::expr::{Expr, Name};
-use crate::program::{Buffer, Program, Stmt};
+use crate::program::{Buffer, Program};
+use crate::stmt::Stmt;
 
 /// Why a primitive does not apply.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -1,8 +1,10 @@
 use super::{ScheduleError, Step, find_loop, nest_around, perfect_nest, stmt_at, stmt_at_mut};
 use crate::bounds::LoopNest;
 use crate::expr::{Expr, Name};
-use crate::program::{Access, Program, Stmt};
+use crate::program::Program;
 use crate::region::{Use, for_each_touch};
+use crate::stmt::Stmt;
+use crate::value::Access;
 
 /// Puts loops of one perfect nest into the given order, outermost first. Loops between them that are not named keep
 /// their places.

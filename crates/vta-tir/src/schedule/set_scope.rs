@@ -1,5 +1,6 @@
 use super::{ScheduleError, find_alloc, stmt_at_mut};
-use crate::program::{ELEM_RANK, Program, Scope, Stmt};
+use crate::program::{ELEM_RANK, Program, Scope};
+use crate::stmt::Stmt;
 
 /// Moves an allocation to another memory.
 ///

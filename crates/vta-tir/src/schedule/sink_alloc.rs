@@ -3,8 +3,9 @@ use super::{
 };
 use crate::bounds::LoopNest;
 use crate::expr::{Expr, Name};
-use crate::program::{Buffer, Program, Stmt};
+use crate::program::{Buffer, Program};
 use crate::region::{Hull, for_each_touch, hull, steps_past};
+use crate::stmt::Stmt;
 
 /// Moves the allocation of `buffer` inwards to the body of the loop over `at`, and shrinks it to the region that one
 /// iteration uses.

@@ -1,6 +1,7 @@
 use super::{ScheduleError, Step, find_loop, fresh, stmt_at, stmt_at_mut, substitute};
 use crate::expr::{Expr, Name, var};
-use crate::program::{Program, Stmt};
+use crate::program::Program;
+use crate::stmt::Stmt;
 
 /// Splits the loop over `target` in two: `for yo { for yi { y := factor * yo + yi } }`. Returns the outer and the inner
 /// variable, `yo` and `yi` for a loop over `y`.

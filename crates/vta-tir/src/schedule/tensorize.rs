@@ -3,7 +3,9 @@ use std::collections::BTreeMap;
 use super::{ScheduleError, Step, find_loop, perfect_nest, stmt_at, stmt_at_mut};
 use crate::expr::{Expr, Name};
 use crate::intrinsics::{Geometry, Intrinsic};
-use crate::program::{Access, AluOp, ELEM_RANK, Operand, Program, Stmt, Value, ValueOp};
+use crate::program::{ELEM_RANK, Program};
+use crate::stmt::{AluOp, Operand, Stmt};
+use crate::value::{Access, Value, ValueOp};
 
 /// Which kind of intrinsic to tensorize to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,6 +1,7 @@
 use super::{ScheduleError, find_loop, fresh, siblings_mut, stmt_at, substitute};
 use crate::expr::Expr;
-use crate::program::{Program, Stmt};
+use crate::program::Program;
+use crate::stmt::Stmt;
 
 /// More copies than this are a loop.
 const MAX_COPIES: i64 = 1024;

@@ -3,13 +3,13 @@
 use super::lex::{Spanned, Token, tokens};
 use super::{ParseError, is_name};
 use crate::expr::{Expr, ExprOp, Name};
-use crate::program::{
-    Access, AluOp, Buffer, DType, Direction, Operand, Param, Program, Scope, Stmt, Value, ValueOp,
-};
+use crate::program::{Buffer, DType, Direction, Param, Program, Scope};
+use crate::stmt::{AluOp, Operand, Stmt};
+use crate::value::{Access, Value, ValueOp};
 
 /// Loops and parentheses may nest this deep, and one expression may have this many operators.
 const MAX_DEPTH: usize = 200;
-const MAX_OPERATORS: usize = 1000;
+const MAX_OPERATORS: usize = 200;
 
 /// Reads one program.
 ///

@@ -3,7 +3,9 @@
 use std::fmt;
 
 use crate::expr::{Expr, ExprOp};
-use crate::program::{Access, Buffer, Direction, Operand, Program, Stmt, Value, ValueOp};
+use crate::program::{Buffer, Direction, Program};
+use crate::stmt::{Operand, Stmt};
+use crate::value::{Access, Value, ValueOp};
 
 /// How tightly an operator binds; calls and literals bind tightest.
 #[derive(Clone, Copy, PartialEq, PartialOrd)]
