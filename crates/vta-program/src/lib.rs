@@ -18,6 +18,7 @@ mod preprocess;
 mod program;
 mod relocate;
 mod stream;
+mod stream_error;
 mod transfer;
 mod uop_cache;
 
@@ -29,6 +30,7 @@ pub use mismatch::{DesignMismatch, DifferingKey};
 pub use preprocess::{IntegerInput, Layout, Preprocess, Resize};
 pub use program::{DTYPES, ImageSection, Place, Placement, Program, Slot, SlotId, Step};
 pub use relocate::{RelocateError, dram_range, mem_insn, relocate};
-pub use stream::{CommandStream, Loop, Operand, Stream, StreamError};
+pub use stream::{CommandStream, Loop, Operand, Stream};
+pub use stream_error::StreamError;
 pub use transfer::{Block2d, Pads};
 pub use uop_cache::UopCounters;

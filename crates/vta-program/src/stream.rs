@@ -1,90 +1,14 @@
 //! The command stream: transfers, micro-kernels and tokens become instructions.
 
 use vta_isa::{
-    AluInsn, AluOp, Body, Deps, Design, EncodeError, GemmInsn, INSN_BYTES, Insn, MemInsn, MemType,
-    Module, UOP_BYTES, Uop,
+    AluInsn, AluOp, Body, Deps, Design, GemmInsn, INSN_BYTES, Insn, MemInsn, MemType, Module,
+    UOP_BYTES, Uop,
 };
 
+use crate::StreamError;
 use crate::kernel::{KernelId, KernelPool, PoolRange};
 use crate::transfer::{self, Block2d, Pads};
 use crate::uop_cache::{UopCache, UopCounters};
-
-/// Why an instruction cannot be emitted.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum StreamError {
-    /// A value does not fit its field.
-    #[error(transparent)]
-    Field(#[from] EncodeError),
-    /// A block does not lie inside its scratchpad.
-    #[error(
-        "{height} rows of {width} elements (padding included) from {mem} element {base} on leave \
-         the scratchpad of {depth} elements; use a smaller tile"
-    )]
-    Scratchpad {
-        /// The memory.
-        mem: MemType,
-        /// First element.
-        base: u32,
-        /// Elements of a row.
-        width: u64,
-        /// Rows.
-        height: u64,
-        /// Elements of the scratchpad.
-        depth: u32,
-    },
-    /// A DRAM address does not fit 32 bits.
-    #[error("field dram_base: {mem} element {elem} does not fit 32 bits; use a smaller arena")]
-    Address {
-        /// The memory.
-        mem: MemType,
-        /// Index of the element.
-        elem: u64,
-    },
-    /// A memory that this kind of transfer cannot take.
-    #[error("{what} cannot take memory {mem}")]
-    Memory {
-        /// Load or store.
-        what: &'static str,
-        /// The memory.
-        mem: MemType,
-    },
-    /// A kernel that cannot be split is longer than the micro-op memory.
-    #[error(
-        "a kernel of {uops} micro-ops on registers, inside loops, does not fit the micro-op memory \
-         of {depth} and cannot be split; use fewer micro-ops"
-    )]
-    KernelTooLong {
-        /// Micro-ops of the kernel.
-        uops: u32,
-        /// Micro-ops that fit.
-        depth: u32,
-    },
-    /// No token queue leads from one module to the other.
-    #[error(
-        "there is no token queue from {from} to {to}; tokens pass between compute and the others"
-    )]
-    NoQueue {
-        /// The pushing module.
-        from: Module,
-        /// The popping module.
-        to: Module,
-    },
-    /// More pops than pushes on a queue: the device would wait for ever.
-    #[error("{pops} tokens are popped from the queue {from} to {to} and only {pushes} pushed")]
-    Unmatched {
-        /// The pushing module.
-        from: Module,
-        /// The popping module.
-        to: Module,
-        /// Tokens popped.
-        pops: u64,
-        /// Tokens pushed.
-        pushes: u64,
-    },
-    /// The micro-ops do not lie on a micro-op address.
-    #[error("micro-ops at byte {0:#x} are not aligned to {UOP_BYTES}")]
-    UopBase(u64),
-}
 
 /// One of the two hardware loops: its trip count, and what each iteration adds to the indices.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -178,6 +102,37 @@ struct Tokens {
 /// them where they can and on empty transfers where not. A micro-kernel is loaded on chip
 /// before its first use, and again only if it had to make room. An error leaves the stream unfit for
 /// use.
+///
+/// ```
+/// use vta_isa::{AluOp, Design, MemType, Module, Uop, asm};
+/// use vta_program::{Block2d, CommandStream, Loop, Operand};
+///
+/// // Four vectors of 8-bit values, at least 0.
+/// let design = Design::default();
+/// let mut stream = CommandStream::new(&design);
+/// stream.load_2d(MemType::Acc8, Block2d::run(0, 64, 4))?;
+/// let kernel = stream.intern(&[Uop::default()])?;
+/// let vectors = Loop { extent: 4, dst: 1, src: 1, wgt: 0 };
+/// stream.alu(kernel, AluOp::Max, Operand::Imm(0), [Loop::ONCE, vectors])?;
+/// stream.dep_push(Module::Compute, Module::Store)?;
+/// stream.dep_pop(Module::Compute, Module::Store)?;
+/// stream.store_2d(Block2d::run(0, 128, 4))?;
+///
+/// let uop_base = 4096;
+/// let bytes = stream.finish()?.encode(&design, uop_base)?;
+/// assert_eq!(
+///     asm::disassemble(&design, &bytes)?,
+///     "\
+/// load.acc8 dram=0x40 y=1 x=4 stride=4
+/// load.uop dram=0x400 y=1 x=1 stride=1
+/// alu.max push_next uop=0,1 iter=1,4 dst=0,1 src=0,1 imm=0
+/// store.out pop_prev push_prev dram=0x80 y=1 x=4 stride=4
+/// load.uop pop_next
+/// finish
+/// "
+/// );
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct CommandStream {
     design: Design,

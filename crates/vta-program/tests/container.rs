@@ -257,6 +257,16 @@ fn another_design_is_refused_by_its_keys() {
 
 proptest! {
     #[test]
+    fn numbers_come_back_to_the_last_bit(numbers in prop::collection::vec(prop::num::f64::NORMAL, 1..40)) {
+        let mut program = program();
+        let preprocess = program.preprocess.as_mut().unwrap();
+        preprocess.scale = numbers[0];
+        preprocess.mean = numbers;
+        let read = Program::from_bytes(&program.to_bytes().unwrap()).unwrap();
+        prop_assert_eq!(read, program);
+    }
+
+    #[test]
     fn dense_values_come_back(
         (log_bits, values) in (0u32..4).prop_flat_map(|log_bits| {
             let half = 1i16 << ((1 << log_bits) - 1);

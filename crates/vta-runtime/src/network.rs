@@ -123,7 +123,7 @@ pub struct Network<D: Device> {
 /// A step with everything looked up.
 enum Prepared {
     Host {
-        graph: Interpreter<Graph>,
+        graph: Box<Interpreter<Graph>>,
         inputs: Vec<SlotId>,
         outputs: Vec<SlotId>,
     },
@@ -191,7 +191,9 @@ impl<D: Device> Network<D> {
                 } => {
                     let graph = network.host_graph(graph, inputs, outputs);
                     Prepared::Host {
-                        graph: graph.map_err(|error| NetworkError::Host { step: i, error })?,
+                        graph: Box::new(
+                            graph.map_err(|error| NetworkError::Host { step: i, error })?,
+                        ),
                         inputs: inputs.clone(),
                         outputs: outputs.clone(),
                     }

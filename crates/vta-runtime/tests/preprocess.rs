@@ -9,7 +9,9 @@ use vta_runtime::resize::{Image, shrink_and_crop};
 /// A picture without symmetry.
 fn pattern(height: usize, width: usize) -> Vec<u8> {
     let pixel = |y: usize, x: usize| (y * y * 37 + x * x * x * 11 + x * y * 5) % 251;
-    (0..height).flat_map(|y| (0..width).map(move |x| pixel(y, x) as u8)).collect()
+    (0..height)
+        .flat_map(|y| (0..width).map(move |x| pixel(y, x) as u8))
+        .collect()
 }
 
 /// Pixels of `pattern(9, 13)` scaled by Pillow 11 (bilinear): larger, smaller, one side only.
@@ -17,13 +19,17 @@ fn pattern(height: usize, width: usize) -> Vec<u8> {
 fn scales_as_the_reference_does() {
     let image = Image::new(9, 13, 1, pattern(9, 13)).unwrap();
     let small = [
-        66, 106, 122, 137, 128, 126, 133, 103, 148, 139, 142, 148, 134, 133, 118, 118, 150, 135, 129, 114,
+        66, 106, 122, 137, 128, 126, 133, 103, 148, 139, 142, 148, 134, 133, 118, 118, 150, 135,
+        129, 114,
     ];
     assert_eq!(image.resized(4, 5).pixels(), small);
     // Each pixel times its position, summed.
     let digest = |h, w| {
         let scaled = image.resized(h, w);
-        (1u64..).zip(scaled.pixels()).map(|(i, &p)| i * u64::from(p)).sum::<u64>()
+        (1u64..)
+            .zip(scaled.pixels())
+            .map(|(i, &p)| i * u64::from(p))
+            .sum::<u64>()
     };
     assert_eq!(digest(4, 5), 27_376);
     assert_eq!(digest(20, 7), 1_283_716);
@@ -44,13 +50,19 @@ fn colour_becomes_grey_and_grey_colour() {
 fn a_photo_becomes_a_centred_input() {
     let (height, width) = (30, 47);
     let mut pixels = pattern(height, width);
-    pixels = pixels.into_iter().flat_map(|p| [p, 255 - p, p / 2]).collect();
+    pixels = pixels
+        .into_iter()
+        .flat_map(|p| [p, 255 - p, p / 2])
+        .collect();
     let photo = Image::new(height, width, 3, pixels).unwrap();
     let preprocess = Preprocess {
         scale: 1.0 / 255.0,
         mean: vec![0.485, 0.456, 0.406],
         std: vec![0.229, 0.224, 0.225],
-        resize: Some(Resize { short_side: 15, crop: [12, 10] }),
+        resize: Some(Resize {
+            short_side: 15,
+            crop: [12, 10],
+        }),
         ..Preprocess::default()
     };
     let ty = TensorType::new(DType::F32, [1, 3, 12, 10]);
@@ -62,7 +74,10 @@ fn a_photo_becomes_a_centred_input() {
         for (i, &value) in plane.iter().enumerate() {
             let (y, x) = (i / 10 + 2, i % 10 + 6);
             let pixel = f64::from(scaled.pixels()[(y * 23 + x) * 3 + c]);
-            assert_eq!(value, ((pixel * preprocess.scale - preprocess.mean[c]) / preprocess.std[c]) as f32);
+            assert_eq!(
+                value,
+                ((pixel * preprocess.scale - preprocess.mean[c]) / preprocess.std[c]) as f32
+            );
         }
     }
     let sliver = Image::new(1, 100_000, 3, vec![0; 300_000]).unwrap();
@@ -81,8 +96,19 @@ fn integer_inputs_round_and_saturate() {
     let ty = TensorType::new(DType::I8, [1, 2, 2, 1]);
     let input = from_array(&preprocess, &pixels, &ty).unwrap();
     assert_eq!(input, Tensor::i8([1, 2, 2, 1], vec![-128, -1, 0, 127]));
-    let integer = Some(IntegerInput { scale: 2.0, zero_point: 100 });
-    let input = from_array(&Preprocess { integer, ..preprocess }, &pixels, &ty).unwrap();
+    let integer = Some(IntegerInput {
+        scale: 2.0,
+        zero_point: 100,
+    });
+    let input = from_array(
+        &Preprocess {
+            integer,
+            ..preprocess
+        },
+        &pixels,
+        &ty,
+    )
+    .unwrap();
     // -128 / 2 + 100; -0.5 to even; 0; 63.5 to even and over the top.
     assert_eq!(input, Tensor::i8([1, 2, 2, 1], vec![36, 100, 100, 127]));
 }
@@ -95,11 +121,23 @@ fn misfits_are_named() {
         from_array(&preprocess, &data, &ty).unwrap_err().to_string()
     };
     let message = fails(Preprocess::default(), [9, 8, 3]);
-    assert!(message.contains("[9, 8, 3]") && message.contains("8 x 8 with 3 channels"), "{message}");
-    let two = Preprocess { mean: vec![1.0, 2.0], ..Preprocess::default() };
+    assert!(
+        message.contains("[9, 8, 3]") && message.contains("8 x 8 with 3 channels"),
+        "{message}"
+    );
+    let two = Preprocess {
+        mean: vec![1.0, 2.0],
+        ..Preprocess::default()
+    };
     let message = fails(two, [8, 8, 3]);
-    assert!(message.contains("mean has 2 values and the input 3 channels"), "{message}");
-    let zero = Preprocess { std: vec![0.0], ..Preprocess::default() };
+    assert!(
+        message.contains("mean has 2 values and the input 3 channels"),
+        "{message}"
+    );
+    let zero = Preprocess {
+        std: vec![0.0],
+        ..Preprocess::default()
+    };
     assert!(fails(zero, [8, 8, 3]).contains("std"));
 }
 

@@ -8,7 +8,7 @@ use vta_isa::{
 };
 use vta_program::{Block2d, CommandStream, Loop, Operand, Pads, Stream, relocate};
 use vta_runtime::{Device, RunLimits, SimDevice};
-use vta_sim::Order;
+use vta_sim::{CheckOptions, Dram, Order, check};
 
 /// Elements of each scratchpad, and of each region of the arena, that programs use.
 const ELEMS: u32 = 48;
@@ -16,8 +16,17 @@ const ELEMS: u32 = 48;
 #[derive(Clone, Debug)]
 enum Command {
     Load(MemType, Block2d),
-    Gemm { uops: Vec<Uop>, reset: bool, loops: [Loop; 2] },
-    Alu { uops: Vec<Uop>, op: AluOp, operand: Operand, loops: [Loop; 2] },
+    Gemm {
+        uops: Vec<Uop>,
+        reset: bool,
+        loops: [Loop; 2],
+    },
+    Alu {
+        uops: Vec<Uop>,
+        op: AluOp,
+        operand: Operand,
+        loops: [Loop; 2],
+    },
     Store(Block2d),
 }
 
@@ -32,12 +41,29 @@ impl Command {
 }
 
 fn block(pads: bool) -> impl Strategy<Value = Block2d> {
-    let pad = move || prop_oneof![5 => 0u32..3, 1 => 15u32..18].prop_map(move |p| if pads { p } else { 0 });
-    (0u32..8, 0u64..8, (1u32..4, 1u32..4), 4u32..7, [pad(), pad(), pad(), pad()])
-        .prop_map(|(sram_base, dram_elem, (x_size, y_size), x_stride, [y0, y1, x0, x1])| {
-            let pads = Pads { y0, y1, x0, x1 };
-            Block2d { sram_base, dram_elem, x_size, y_size, x_stride, pads }
-        })
+    let pad = move || {
+        prop_oneof![5 => 0u32..3, 1 => 15u32..18].prop_map(move |p| if pads { p } else { 0 })
+    };
+    (
+        0u32..8,
+        0u64..8,
+        (1u32..4, 1u32..4),
+        4u32..7,
+        [pad(), pad(), pad(), pad()],
+    )
+        .prop_map(
+            |(sram_base, dram_elem, (x_size, y_size), x_stride, [y0, y1, x0, x1])| {
+                let pads = Pads { y0, y1, x0, x1 };
+                Block2d {
+                    sram_base,
+                    dram_elem,
+                    x_size,
+                    y_size,
+                    x_stride,
+                    pads,
+                }
+            },
+        )
         .prop_filter("within the scratchpad", |b| {
             let Pads { y0, y1, x0, x1 } = b.pads;
             b.sram_base + (x0 + b.x_size + x1) * (y0 + b.y_size + y1) <= ELEMS
@@ -51,8 +77,12 @@ fn uops() -> impl Strategy<Value = Vec<Uop>> {
 
 fn loops() -> impl Strategy<Value = [Loop; 2]> {
     let one = || {
-        (0u32..4, 0u32..5, 0u32..5, 0u32..5)
-            .prop_map(|(extent, dst, src, wgt)| Loop { extent, dst, src, wgt })
+        (0u32..4, 0u32..5, 0u32..5, 0u32..5).prop_map(|(extent, dst, src, wgt)| Loop {
+            extent,
+            dst,
+            src,
+            wgt,
+        })
     };
     [one(), one()]
 }
@@ -75,15 +105,38 @@ fn command(has_acc8: bool) -> impl Strategy<Value = Command> {
     ]
 }
 
-/// Bytes from one region of the arena to the next: uop, wgt, inp, acc, out, acc8.
+/// A program whose every result depends on what was loaded, and shows in memory.
+fn program(has_acc8: bool) -> impl Strategy<Value = Vec<Command>> {
+    let all = Block2d::run(0, 0, ELEMS);
+    let loads = [MemType::Inp, MemType::Wgt, MemType::Acc].map(|mem| Command::Load(mem, all));
+    prop::collection::vec(command(has_acc8), 0..20).prop_map(move |commands| {
+        let commands = loads.iter().cloned().chain(commands);
+        commands.chain([Command::Store(all)]).collect()
+    })
+}
+
+/// Bytes from one region of the arena to the next: uop, wgt, inp, acc, out, acc8. Stores go to the
+/// region of inp, so that they meet the loads.
 fn region(design: &Design) -> u64 {
-    let elem = MemType::ALL.iter().map(|&m| design.elem_bytes(m)).max().unwrap();
+    let elem = MemType::ALL
+        .iter()
+        .map(|&m| design.elem_bytes(m))
+        .max()
+        .unwrap();
     (u64::from(ELEMS) * elem as u64).next_multiple_of(4096)
 }
 
 fn placed(design: &Design, mem: MemType, block: &Block2d) -> Block2d {
-    let first = region(design) * u64::from(mem.code()) / design.elem_bytes(mem) as u64;
-    Block2d { dram_elem: block.dram_elem + first, ..*block }
+    let region_of = if mem == MemType::Out {
+        MemType::Inp
+    } else {
+        mem
+    };
+    let first = region(design) * u64::from(region_of.code()) / design.elem_bytes(mem) as u64;
+    Block2d {
+        dram_elem: block.dram_elem + first,
+        ..*block
+    }
 }
 
 /// Every module waits for whatever ran before.
@@ -111,12 +164,21 @@ fn built(design: &Design, uop_depth: u32, commands: &[Command]) -> Option<(Strea
         wait(&mut stream, last.replace(module).unwrap_or(module), module);
         match command {
             Command::Load(mem, block) => stream.load_2d(*mem, placed(design, *mem, block)).unwrap(),
-            Command::Store(block) => stream.store_2d(placed(design, MemType::Out, block)).unwrap(),
+            Command::Store(block) => stream
+                .store_2d(placed(design, MemType::Out, block))
+                .unwrap(),
             Command::Gemm { uops, reset, loops } => {
-                let kernel = stream.kernel(format!("{uops:?}").as_bytes(), || uops.clone()).unwrap();
+                let kernel = stream
+                    .kernel(format!("{uops:?}").as_bytes(), || uops.clone())
+                    .unwrap();
                 stream.gemm(kernel, *reset, *loops).unwrap();
             }
-            Command::Alu { uops, op, operand, loops } => {
+            Command::Alu {
+                uops,
+                op,
+                operand,
+                loops,
+            } => {
                 let kernel = stream.intern(uops).unwrap();
                 let result = stream.alu(kernel, *op, *operand, *loops);
                 if let Err(error) = result {
@@ -139,30 +201,64 @@ fn naive(design: &Design, commands: &[Command]) -> (Vec<Insn>, Vec<u8>) {
         // Strictly serial: through compute, which is between all others.
         let module = insn.module();
         let sync = Insn::new(Deps::default(), Body::Load(MemInsn::default()));
-        let before = Deps { push_prev: module == Module::Load, push_next: module == Module::Store, ..sync.deps };
-        let after = Deps { pop_prev: module == Module::Load, pop_next: module == Module::Store, ..sync.deps };
+        let before = Deps {
+            push_prev: module == Module::Load,
+            push_next: module == Module::Store,
+            ..sync.deps
+        };
+        let after = Deps {
+            pop_prev: module == Module::Load,
+            pop_next: module == Module::Store,
+            ..sync.deps
+        };
         let own = match module {
-            Module::Load => Deps { pop_next: true, push_next: true, ..sync.deps },
-            Module::Store => Deps { pop_prev: true, push_prev: true, ..sync.deps },
+            Module::Load => Deps {
+                pop_next: true,
+                push_next: true,
+                ..sync.deps
+            },
+            Module::Store => Deps {
+                pop_prev: true,
+                push_prev: true,
+                ..sync.deps
+            },
             Module::Compute => return insns.push(insn),
         };
-        insns.extend([Insn { deps: before, ..sync }, Insn { deps: own, ..insn }, Insn { deps: after, ..sync }]);
+        insns.extend([
+            Insn {
+                deps: before,
+                ..sync
+            },
+            Insn { deps: own, ..insn },
+            Insn {
+                deps: after,
+                ..sync
+            },
+        ]);
     };
-    let one_uop = MemInsn { y_size: 1, x_size: 1, ..MemInsn::default() };
-    let mut each = |uops: &[Uop], [outer, inner]: [Loop; 2], push: &mut dyn FnMut(Body), body: Body| {
-        for (o, i) in (0..outer.extent).flat_map(|o| (0..inner.extent).map(move |i| (o, i))) {
-            for uop in uops {
-                let uop = Uop {
-                    dst: uop.dst + o * outer.dst + i * inner.dst,
-                    src: uop.src + o * outer.src + i * inner.src,
-                    wgt: uop.wgt + o * outer.wgt + i * inner.wgt,
-                };
-                push(Body::Load(MemInsn { dram_base: pool.len() as u32 / 4, ..one_uop }));
-                pool.extend(uop.encode(design).unwrap().to_le_bytes());
-                push(body);
+    let one_uop = MemInsn {
+        y_size: 1,
+        x_size: 1,
+        ..MemInsn::default()
+    };
+    let mut each =
+        |uops: &[Uop], [outer, inner]: [Loop; 2], push: &mut dyn FnMut(Body), body: Body| {
+            for (o, i) in (0..outer.extent).flat_map(|o| (0..inner.extent).map(move |i| (o, i))) {
+                for uop in uops {
+                    let uop = Uop {
+                        dst: uop.dst + o * outer.dst + i * inner.dst,
+                        src: uop.src + o * outer.src + i * inner.src,
+                        wgt: uop.wgt + o * outer.wgt + i * inner.wgt,
+                    };
+                    push(Body::Load(MemInsn {
+                        dram_base: pool.len() as u32 / 4,
+                        ..one_uop
+                    }));
+                    pool.extend(uop.encode(design).unwrap().to_le_bytes());
+                    push(body);
+                }
             }
-        }
-    };
+        };
     for command in commands {
         match command {
             Command::Load(mem, block) => {
@@ -170,8 +266,14 @@ fn naive(design: &Design, commands: &[Command]) -> (Vec<Insn>, Vec<u8>) {
                 let (mut sram_base, Pads { y0, y1, x0, x1 }) = (b.sram_base, b.pads);
                 for y in 0..y0 + b.y_size + y1 {
                     for x in 0..x0 + b.x_size + x1 {
-                        let inside = (y0..y0 + b.y_size).contains(&y) && (x0..x0 + b.x_size).contains(&x);
-                        let mut insn = MemInsn { memory_type: mem.code(), sram_base, x_size: 1, ..MemInsn::default() };
+                        let inside =
+                            (y0..y0 + b.y_size).contains(&y) && (x0..x0 + b.x_size).contains(&x);
+                        let mut insn = MemInsn {
+                            memory_type: mem.code(),
+                            sram_base,
+                            x_size: 1,
+                            ..MemInsn::default()
+                        };
                         if inside {
                             insn.y_size = 1;
                             insn.dram_base = b.dram_elem as u32 + (y - y0) * b.x_stride + (x - x0);
@@ -197,10 +299,21 @@ fn naive(design: &Design, commands: &[Command]) -> (Vec<Insn>, Vec<u8>) {
                 }
             }
             Command::Gemm { uops, reset, loops } => {
-                let once = GemmInsn { reset: *reset, uop_end: 1, iter_out: 1, iter_in: 1, ..GemmInsn::default() };
+                let once = GemmInsn {
+                    reset: *reset,
+                    uop_end: 1,
+                    iter_out: 1,
+                    iter_in: 1,
+                    ..GemmInsn::default()
+                };
                 each(uops, *loops, &mut push, Body::Gemm(once));
             }
-            Command::Alu { uops, op, operand, loops } => {
+            Command::Alu {
+                uops,
+                op,
+                operand,
+                loops,
+            } => {
                 let (use_imm, imm) = match operand {
                     Operand::Imm(imm) => (true, *imm),
                     Operand::Acc => (false, 0),
@@ -222,7 +335,7 @@ fn naive(design: &Design, commands: &[Command]) -> (Vec<Insn>, Vec<u8>) {
     (insns, pool)
 }
 
-/// The arena after a run, without the micro-ops at its end.
+/// The arena after a run of a stream that the checker finds correct, without the micro-ops at its end.
 fn memory(design: &Design, stream: &Stream, pool: &[u8], order: Order) -> Vec<u8> {
     let uop_base = 6 * region(design);
     let mut device = SimDevice::with_memory(design, 64 << 20);
@@ -230,20 +343,34 @@ fn memory(design: &Design, stream: &Stream, pool: &[u8], order: Order) -> Vec<u8
     // Not at the start of memory: addresses must move with the arena.
     device.alloc(3 * 4096).unwrap();
     let arena = device.alloc(uop_base + pool.len() as u64 + 1).unwrap();
-    let mut image: Vec<u8> = (0..uop_base as u32).map(|i| (i.wrapping_mul(0x9e37_79b1) >> 13) as u8).collect();
+    let mut image: Vec<u8> = (0..uop_base as u32)
+        .map(|i| (i.wrapping_mul(0x9e37_79b1) >> 13) as u8)
+        .collect();
     device.write(arena, &image).unwrap();
     device.write(arena + uop_base, pool).unwrap();
     let mut insns = stream.encode(design, uop_base).unwrap();
     relocate(design, &mut insns, arena).unwrap();
+    let mut dram = Dram::new(arena, vec![0; (uop_base as usize) + pool.len()]);
+    device.read(arena, &mut dram.bytes).unwrap();
+    let checked = check(design, &dram, &insns, &CheckOptions::default());
+    checked.unwrap_or_else(|findings| {
+        panic!(
+            "{}\n{}",
+            vta_isa::asm::disassemble(design, &insns).unwrap(),
+            findings[0]
+        )
+    });
     let address = device.alloc(insns.len() as u64).unwrap();
     device.write(address, &insns).unwrap();
     let count = stream.insns.len() as u64;
-    device.run(address, count, &RunLimits::default()).unwrap_or_else(|e| panic!("{e}"));
+    device
+        .run(address, count, &RunLimits::default())
+        .unwrap_or_else(|e| panic!("{e}"));
     device.read(arena, &mut image).unwrap();
     image
 }
 
-fn designs() -> Vec<Design> {
+fn designs() -> Vec<HwConfig> {
     let narrow = HwConfig {
         log_inp_width: 2,
         log_wgt_width: 1,
@@ -256,20 +383,21 @@ fn designs() -> Vec<Design> {
         log_acc_buff_size: 12,
         ..HwConfig::default()
     };
-    [HwConfig::default(), narrow].map(|c| c.design().unwrap()).into()
+    vec![HwConfig::default(), narrow]
 }
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
     #[test]
     fn equals_one_micro_op_at_a_time(
-        (design, commands) in prop::sample::select(designs()).prop_flat_map(|d| {
-            let commands = prop::collection::vec(command(d.has_acc8()), 0..20);
-            (Just(d), commands)
+        (config, commands) in prop::sample::select(designs()).prop_flat_map(|c| {
+            let has_acc8 = c.clone().design().unwrap().has_acc8();
+            (Just(c), program(has_acc8))
         }),
         uop_depth in 1u32..16,
         seed in any::<u64>(),
     ) {
+        let design = config.design().unwrap();
         let Some((stream, pool)) = built(&design, uop_depth, &commands) else {
             return Ok(());
         };
@@ -285,14 +413,22 @@ proptest! {
 fn kernels_are_loaded_once_while_they_fit() {
     let mut stream = CommandStream::with_uop_depth(&Design::default(), 8);
     let kernel = |stream: &mut CommandStream, n: u32| {
-        let uops = |dst| Uop { dst, ..Uop::default() };
-        stream.kernel(&n.to_le_bytes(), || (0..3).map(|i| uops(n + i)).collect()).unwrap()
+        let uops = |dst| Uop {
+            dst,
+            ..Uop::default()
+        };
+        stream
+            .kernel(&n.to_le_bytes(), || (0..3).map(|i| uops(n + i)).collect())
+            .unwrap()
     };
     for n in [0, 10, 0, 10, 20, 10, 20, 0] {
         let kernel = kernel(&mut stream, n);
         stream.gemm(kernel, true, [Loop::ONCE; 2]).unwrap();
     }
     let counters = stream.uop_counters();
-    assert_eq!((counters.hits, counters.misses, counters.evictions), (4, 4, 2));
+    assert_eq!(
+        (counters.hits, counters.misses, counters.evictions),
+        (4, 4, 2)
+    );
     assert_eq!(stream.uop_pool().len(), 3);
 }
