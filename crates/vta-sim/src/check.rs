@@ -7,6 +7,7 @@
 //!
 //! A stream that passes runs to its FINISH in [`FuncSim`](crate::FuncSim), in any [`Order`], with one result.
 
+use serde::Serialize;
 use vta_isa::{Design, INSN_BYTES, Insn, MemType, Module, Opcode, Uop};
 
 use crate::access::{Action, plan};
@@ -39,7 +40,7 @@ impl Default for CheckOptions {
 }
 
 /// What a correct stream holds.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct CheckReport {
     /// Instructions.
     pub insns: u64,

@@ -1,5 +1,6 @@
 //! The functional simulator.
 
+use serde::Serialize;
 use vta_isa::{Design, MemType};
 
 use crate::access::{Action, Kernel, KernelOp, Transfer, plan};
@@ -53,7 +54,7 @@ impl Default for RunOptions {
 }
 
 /// What a run did.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct RunReport {
     /// Its counters.
     pub counters: Counters,

@@ -47,14 +47,14 @@ fn run(command: &str, input: &str) -> Result<String, String> {
         ..CheckOptions::default()
     };
     let checked = match check(&design, &dram, &listing.insns, &check_options) {
-        Ok(report) => format!("{report:?}\n"),
+        Ok(report) => format!("{}\n", json(&report)),
         Err(findings) => findings.iter().fold(String::new(), |mut all, finding| {
             let _ = writeln!(all, "{finding}");
             all
         }),
     };
     let simulated = match FuncSim::new(&design).run(&mut dram, &listing.insns, &options) {
-        Ok(report) => format!("{report:?}\n"),
+        Ok(report) => format!("{}\n", json(&report)),
         Err(fault) => format!("{fault}\n"),
     };
     Ok(if simulated == checked {
@@ -70,4 +70,8 @@ fn number<T: std::str::FromStr<Err: fmt::Display>>(text: &str) -> Result<T, Stri
 
 fn text(error: impl fmt::Display) -> String {
     error.to_string()
+}
+
+fn json(report: &impl serde::Serialize) -> String {
+    serde_json::to_string(report).unwrap_or_else(text)
 }
