@@ -1,7 +1,7 @@
 //! The text form of a graph: it prints, parses to an equal graph, and runs.
 //!
 //! The grammar is in `docs/graph.md`. The attributes of each operator are listed once
-//! ([`attributes`]), for the printer and the parser both.
+//! (`text/attributes.rs`), for the printer and the parser both.
 
 mod attributes;
 mod lex;
