@@ -3,7 +3,7 @@
 //! Tensorizing is unifying an innermost nest with one of these bodies.
 
 use crate::expr::var;
-use crate::program::{Buffer, DType, Direction, Program, Scope};
+use crate::program::{Buffer, DType, Direction, Param, Program, Scope};
 use crate::stmt::{AluOp, Stmt};
 use crate::value::{Value, ValueOp};
 
@@ -117,7 +117,7 @@ impl Intrinsic {
                 } else {
                     Direction::In
                 };
-                crate::program::Param { direction, buffer }
+                Param { direction, buffer }
             })
             .collect();
         program.body = Stmt::nest(loops, vec![stmt]);

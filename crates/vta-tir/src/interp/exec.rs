@@ -51,7 +51,7 @@ pub(super) fn run(
     outcome
 }
 
-type Result1<T> = std::result::Result<T, String>;
+type Step<T> = Result<T, String>;
 
 impl<'a> Machine<'a> {
     fn block(&mut self, body: &[Node<'a>]) -> Result<(), InterpError> {
@@ -106,7 +106,7 @@ impl<'a> Machine<'a> {
         }
     }
 
-    fn step(&mut self) -> Result1<()> {
+    fn step(&mut self) -> Step<()> {
         self.steps = self
             .steps
             .checked_sub(1)
@@ -114,7 +114,7 @@ impl<'a> Machine<'a> {
         Ok(())
     }
 
-    fn allocate(&self, dtype: DType, shape: &[Index]) -> Result1<Memory> {
+    fn allocate(&self, dtype: DType, shape: &[Index]) -> Step<Memory> {
         let mut extents = Vec::with_capacity(shape.len());
         let mut values = 1usize;
         for extent in shape {
@@ -133,7 +133,7 @@ impl<'a> Machine<'a> {
         })
     }
 
-    fn leaf(&mut self, op: &Op<'a>) -> Result1<()> {
+    fn leaf(&mut self, op: &Op<'a>) -> Step<()> {
         match op {
             Op::For { .. } | Op::Alloc { .. } => unreachable!("no leaf"),
             Op::Write {
@@ -167,7 +167,7 @@ impl<'a> Machine<'a> {
         Ok(())
     }
 
-    fn copy(&mut self, dst: &Spot, src: &Spot, padded: bool, extents: &[Index]) -> Result1<()> {
+    fn copy(&mut self, dst: &Spot, src: &Spot, padded: bool, extents: &[Index]) -> Step<()> {
         let extents = self.indices(extents)?;
         let (to, from) = (self.indices(&dst.idx)?, self.indices(&src.idx)?);
         if extents.iter().any(|extent| *extent <= 0) {
@@ -205,7 +205,7 @@ impl<'a> Machine<'a> {
         }
     }
 
-    fn gemm(&mut self, acc: &Spot, inp: &Spot, wgt: &Spot) -> Result1<()> {
+    fn gemm(&mut self, acc: &Spot, inp: &Spot, wgt: &Spot) -> Step<()> {
         let ((a, lanes), (i, inputs), (w, weights)) =
             (self.element(acc)?, self.element(inp)?, self.element(wgt)?);
         let block_in = self.memories[inp.buffer].shape.last().copied().unwrap_or(1);
@@ -230,7 +230,7 @@ impl<'a> Machine<'a> {
         Ok(())
     }
 
-    fn alu(&mut self, op: ValueOp, dst: &Spot, src: &Source) -> Result1<()> {
+    fn alu(&mut self, op: ValueOp, dst: &Spot, src: &Source) -> Step<()> {
         let (at, size) = self.element(dst)?;
         let src = match src {
             Source::Imm(imm) => Err(*imm),
@@ -249,7 +249,7 @@ impl<'a> Machine<'a> {
         Ok(())
     }
 
-    fn value(&self, value: &Val) -> Result1<i64> {
+    fn value(&self, value: &Val) -> Step<i64> {
         Ok(match value {
             Val::Const(c) => *c,
             Val::Read { spot, padded } => match self.locate(spot)? {
@@ -262,11 +262,11 @@ impl<'a> Machine<'a> {
         })
     }
 
-    fn indices(&self, idx: &[Index]) -> Result1<Vec<i64>> {
+    fn indices(&self, idx: &[Index]) -> Step<Vec<i64>> {
         idx.iter().map(|index| self.index(index)).collect()
     }
 
-    fn index(&self, index: &Index) -> Result1<i64> {
+    fn index(&self, index: &Index) -> Step<i64> {
         match index {
             Index::Linear { constant, terms } => terms
                 .iter()
@@ -283,7 +283,7 @@ impl<'a> Machine<'a> {
     }
 
     /// The position of a full-rank place, or the dimension in which it lies outside.
-    fn locate(&self, spot: &Spot) -> Result1<Result<usize, usize>> {
+    fn locate(&self, spot: &Spot) -> Step<Result<usize, usize>> {
         let memory = &self.memories[spot.buffer];
         let mut at = 0;
         for (d, (index, extent)) in spot.idx.iter().zip(&memory.shape).enumerate() {
@@ -295,7 +295,7 @@ impl<'a> Machine<'a> {
         Ok(Ok(at))
     }
 
-    fn inside(&self, spot: &Spot) -> Result1<usize> {
+    fn inside(&self, spot: &Spot) -> Step<usize> {
         match self.locate(spot)? {
             Ok(at) => Ok(at),
             Err(d) => Err(self.outside(spot.buffer, &self.indices(&spot.idx)?, d)),
@@ -303,7 +303,7 @@ impl<'a> Machine<'a> {
     }
 
     /// Start and size of an element.
-    fn element(&self, spot: &Spot) -> Result1<(usize, usize)> {
+    fn element(&self, spot: &Spot) -> Step<(usize, usize)> {
         let size = elem_size(&self.memories[spot.buffer]);
         Ok((self.inside(spot)? * size, size))
     }

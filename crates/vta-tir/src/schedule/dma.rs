@@ -38,30 +38,37 @@ fn transfer(program: &Program, nest: &Stmt) -> Step<Stmt> {
         _ => return Err(format!("`{value}` is more than a copy")),
     };
     let from = find(src)?;
-    let boxed = walk(&loops, (to, dst), (from, src))?;
-    let (dst, src, extents) = boxed;
-    match (to.scope.on_chip(), from.scope) {
-        (true, Scope::Dram) => Ok(Stmt::Load {
-            dst,
-            src,
-            padded,
-            extents,
-        }),
-        (false, Scope::Acc | Scope::Out) if !padded => Ok(Stmt::Store { dst, src, extents }),
+    let (dst, src, extents) = walk(&loops, (to, dst), (from, src))?;
+    let widens = to.scope == Scope::Acc && to.dtype > from.dtype;
+    match (to.scope, from.scope) {
+        (Scope::Inp | Scope::Wgt | Scope::Acc, Scope::Dram) if widens || to.dtype == from.dtype => {
+            Ok(Stmt::Load {
+                dst,
+                src,
+                padded,
+                extents,
+            })
+        }
+        (Scope::Dram, Scope::Acc | Scope::Out) if !padded && to.dtype <= from.dtype => {
+            Ok(Stmt::Store { dst, src, extents })
+        }
         _ => {
-            let (from, to) = (from.scope.name(), to.scope.name());
+            let side =
+                |buffer: &Buffer| format!("{} in {}", buffer.dtype.name(), buffer.scope.name());
+            let padding = if padded { " with padding" } else { "" };
             Err(format!(
-                "no transfer goes from {from} to {to}{}",
-                if padded { " with padding" } else { "" }
+                "no transfer goes from {} to {}{padding}",
+                side(from),
+                side(to)
             ))
         }
     }
 }
 
-type Box3 = (Access, Access, Vec<Expr>);
+type Boxed = (Access, Access, Vec<Expr>);
 
 /// Origins and extents over the leading dimensions.
-fn walk(loops: &[(&Name, &Expr)], dst: (&Buffer, &Access), src: (&Buffer, &Access)) -> Step<Box3> {
+fn walk(loops: &[(&Name, &Expr)], dst: (&Buffer, &Access), src: (&Buffer, &Access)) -> Step<Boxed> {
     let rank = dst.0.rank();
     if rank != src.0.rank() || rank < ELEM_RANK {
         return Err("both sides need one rank, with elements".into());

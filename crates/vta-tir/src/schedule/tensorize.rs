@@ -76,6 +76,8 @@ struct Bindings<'a> {
     wanted: Vec<(&'a Name, &'a Expr)>,
     vars: BTreeMap<&'a Name, &'a Name>,
     operands: BTreeMap<&'a Name, Access>,
+    /// Whether the literal of the pattern stands for any.
+    any_immediate: bool,
     immediate: Option<i32>,
 }
 
@@ -105,6 +107,7 @@ fn unify(program: &Program, pattern: &Program, nest: &Stmt, intrinsic: Intrinsic
         wanted,
         vars,
         operands,
+        any_immediate: matches!(intrinsic, Intrinsic::AluImm(_)),
         immediate: None,
     };
     bindings.stmt(wanted_stmt, stmt)?;
@@ -152,7 +155,7 @@ impl<'a> Bindings<'a> {
 
     fn value(&mut self, pattern: &'a Value, value: &'a Value) -> Step<()> {
         match (pattern, value) {
-            (Value::Const(0), Value::Const(c)) if self.pattern.name != "reset" => {
+            (Value::Const(0), Value::Const(c)) if self.any_immediate => {
                 self.immediate =
                     Some(i32::try_from(*c).map_err(|_| format!("{c} does not fit 32 bits"))?);
                 Ok(())
