@@ -172,8 +172,8 @@ proptest! {
         prop_assert_eq!(&again.value(again.outputs[0]).ty, &g.value(g.outputs[0]).ty);
         let ty = &g.value(g.inputs[0]).ty;
         let ramp = (0..ty.len()).map(|i| (i * 5 % 13) as f32 / 4.0 - 1.5).collect();
-        let x = Tensor::f32(ty.shape.clone(), ramp);
-        let (a, b) = (run_graph(&g, &[x.clone()]).unwrap(), run_graph(&again, &[x]).unwrap());
+        let inputs = [Tensor::f32(ty.shape.clone(), ramp)];
+        let (a, b) = (run_graph(&g, &inputs).unwrap(), run_graph(&again, &inputs).unwrap());
         // By their bits: a quotient may be no number.
         let bits = |t: &Tensor| match t.as_f32() {
             Some(v) => v.iter().map(|f| i64::from(f.to_bits())).collect(),

@@ -1,5 +1,6 @@
 //! Operators that only move elements.
 
+use std::slice::from_ref;
 use std::sync::Arc;
 
 use vta_graph::{Op, Quant};
@@ -32,7 +33,7 @@ fn reshape_to(im: &mut Importer, n: &NodeView, shape: Vec<usize>) -> Result<Know
     if len != Some(have.iter().product()) {
         return Err(format!("{have:?} does not reshape to {shape:?}"));
     }
-    im.fold_or_emit(n, Op::Reshape { shape }, &[x.clone()])
+    im.fold_or_emit(n, Op::Reshape { shape }, from_ref(x))
 }
 
 pub(super) fn flatten(im: &mut Importer, n: &NodeView) -> Result<Known, String> {
@@ -140,7 +141,7 @@ pub(super) fn transpose(im: &mut Importer, n: &NodeView) -> Result<Known, String
     }
     match x {
         Known::Constant(c) => permuted(im, c, perm, &n.proto.output[0]),
-        Known::Value(_) => im.emit(n, Op::Transpose { perm }, &[x.clone()]),
+        Known::Value(_) => im.emit(n, Op::Transpose { perm }, from_ref(x)),
     }
 }
 
@@ -220,7 +221,7 @@ pub(super) fn pad(im: &mut Importer, n: &NodeView) -> Result<Known, String> {
         after,
         value: value.unwrap_or(0.0),
     };
-    im.emit(n, op, &[n.input(0)?.clone()])
+    im.emit(n, op, from_ref(n.input(0)?))
 }
 
 /// Bounds are attributes before operator set 10 and inputs since.
@@ -265,5 +266,5 @@ pub(super) fn slice(im: &mut Importer, n: &NodeView) -> Result<Known, String> {
         step[axis] = steps[i].min(extent.max(1)) as usize;
         end[axis] = end[axis].max(start[axis]);
     }
-    im.fold_or_emit(n, Op::Slice { start, end, step }, &[n.input(0)?.clone()])
+    im.fold_or_emit(n, Op::Slice { start, end, step }, from_ref(n.input(0)?))
 }

@@ -1,5 +1,7 @@
 //! Operators on elements, normalization, and reductions.
 
+use std::slice::from_ref;
+
 use vta_graph::Op;
 
 use super::arrange;
@@ -7,7 +9,7 @@ use crate::import::{Importer, Known};
 use crate::node::{NodeView, resolve_axes};
 
 pub(super) fn unary(im: &mut Importer, n: &NodeView, op: Op) -> Result<Known, String> {
-    im.emit(n, op, &[n.input(0)?.clone()])
+    im.emit(n, op, from_ref(n.input(0)?))
 }
 
 pub(super) fn binary(im: &mut Importer, n: &NodeView, op: Op) -> Result<Known, String> {

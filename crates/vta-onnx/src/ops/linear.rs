@@ -1,5 +1,6 @@
 //! Matrix products. Where one side is a weight they become [`Op::Dense`].
 
+use std::slice::from_ref;
 use std::sync::Arc;
 
 use vta_graph::{Op, Quant, Tensor};
@@ -104,7 +105,7 @@ fn transposed(im: &mut Importer, n: &NodeView, known: &Known) -> Result<Known, S
             let name = format!("{}.weight", n.proto.output[0]);
             arrange::permuted(im, c, perm, &name)
         }
-        Known::Value(_) => im.emit_step(n, "weight", Op::Transpose { perm }, &[known.clone()]),
+        Known::Value(_) => im.emit_step(n, "weight", Op::Transpose { perm }, from_ref(known)),
     }
 }
 

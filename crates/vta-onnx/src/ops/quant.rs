@@ -1,5 +1,6 @@
 //! Between float and integers.
 
+use std::slice::from_ref;
 use std::sync::Arc;
 
 use vta_graph::{DType, Op, Quant};
@@ -27,7 +28,7 @@ pub(super) fn quantize(im: &mut Importer, n: &NodeView) -> Result<Known, String>
             "quantizing to {dtype}; i8, u8 and i4 are supported"
         ));
     }
-    im.fold_or_emit(n, Op::Quantize(quant, dtype), &[x.clone()])
+    im.fold_or_emit(n, Op::Quantize(quant, dtype), from_ref(x))
 }
 
 /// A dequantized constant stays one until an operator needs it, so that what transposes it can
@@ -51,7 +52,7 @@ pub(super) fn dequantize(im: &mut Importer, n: &NodeView) -> Result<Known, Strin
             quant,
             c.name(),
         )),
-        Known::Value(_) => im.emit(n, Op::Dequantize(quant), &[x.clone()]),
+        Known::Value(_) => im.emit(n, Op::Dequantize(quant), from_ref(x)),
     }
 }
 

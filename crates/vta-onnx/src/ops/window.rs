@@ -1,5 +1,7 @@
 //! Operators with a sliding window: convolution and pooling.
 
+use std::slice::from_ref;
+
 use vta_graph::{ConvAttrs, Op, PoolAttrs, Window};
 
 use crate::import::{Importer, Known};
@@ -33,17 +35,17 @@ pub(super) fn conv(im: &mut Importer, n: &NodeView) -> Result<Known, String> {
 pub(super) fn max_pool(im: &mut Importer, n: &NodeView) -> Result<Known, String> {
     n.only_int("storage_order", 0)?;
     let attrs = pool(im, n, false)?;
-    im.emit(n, Op::MaxPool(attrs), &[n.input(0)?.clone()])
+    im.emit(n, Op::MaxPool(attrs), from_ref(n.input(0)?))
 }
 
 pub(super) fn average_pool(im: &mut Importer, n: &NodeView) -> Result<Known, String> {
     let attrs = pool(im, n, n.flag("count_include_pad", false)?)?;
-    im.emit(n, Op::AvgPool(attrs), &[n.input(0)?.clone()])
+    im.emit(n, Op::AvgPool(attrs), from_ref(n.input(0)?))
 }
 
 pub(super) fn global_average_pool(im: &mut Importer, n: &NodeView) -> Result<Known, String> {
     spatial(im, n)?;
-    im.emit(n, Op::GlobalAvgPool, &[n.input(0)?.clone()])
+    im.emit(n, Op::GlobalAvgPool, from_ref(n.input(0)?))
 }
 
 /// Height and width of the first input, which has to be NCHW.
@@ -122,13 +124,13 @@ fn window(n: &NodeView, kernel: [usize; 2], hw: [usize; 2]) -> Result<Window, St
         "" | "NOTSET" => window.pads = n.extents("pads", 0)?.unwrap_or_default(),
         "VALID" => {}
         "SAME_UPPER" | "SAME_LOWER" => {
-            for i in 0..2 {
-                let steps = hw[i].div_ceil(window.stride[i]).saturating_sub(1);
+            for (i, extent) in hw.into_iter().enumerate() {
+                let steps = extent.div_ceil(window.stride[i]).saturating_sub(1);
                 let need = steps
                     .checked_mul(window.stride[i])
                     .and_then(|n| n.checked_add(reach(&window, i).ok()?))
                     .ok_or("the window is too large")?;
-                let total = need.saturating_sub(hw[i]);
+                let total = need.saturating_sub(extent);
                 let (less, more) = (total / 2, total - total / 2);
                 let upper = auto_pad == "SAME_UPPER";
                 let (begin, end) = if upper { (less, more) } else { (more, less) };
