@@ -202,13 +202,19 @@ impl CommandStream {
         Ok(self.pool.intern(&self.design, uops)?)
     }
 
-    /// Loads a block into the scratchpad `mem` (inp, wgt, acc or acc8), with zeros for its padding.
+    /// Loads a block into the scratchpad `mem` (inp, wgt, acc, or acc8 where
+    /// the design has it), with zeros for its padding.
     ///
     /// A block that no single instruction can describe (padding of more than 15, rows further
     /// apart than 65,535 elements) is split into several; one without elements emits nothing.
     pub fn load_2d(&mut self, mem: MemType, block: Block2d) -> Result<(), StreamError> {
-        if matches!(mem, MemType::Uop | MemType::Out) {
-            let what = "a load of data";
+        let loads = match mem {
+            MemType::Inp | MemType::Wgt | MemType::Acc => true,
+            MemType::Acc8 => self.design.has_acc8(),
+            MemType::Uop | MemType::Out => false,
+        };
+        if !loads {
+            let what = "a load of data in this design";
             return Err(StreamError::Memory { what, mem });
         }
         for insn in transfer::split(&self.design, mem, &block)? {

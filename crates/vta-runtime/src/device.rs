@@ -17,11 +17,11 @@ pub struct RunLimits {
 }
 
 impl Default for RunLimits {
-    /// From a clear state; 2^32 instructions, 2^36 steps.
+    /// From a clear state; 2^32 instructions, 2^34 steps.
     fn default() -> Self {
         RunLimits {
             insns: 1 << 32,
-            steps: 1 << 36,
+            steps: 1 << 34,
             keep_state: false,
         }
     }

@@ -1,5 +1,8 @@
 //! Networks on the simulated device: results, counters, memory, and what is refused.
 
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use sha2::{Digest, Sha256};
 use vta_graph::text::{PrintOptions, print};
 use vta_graph::{BlockedLayout, DType, Graph, Op, Tensor, TensorType};
 use vta_isa::{Design, HwConfig, MemType, Module, Uop};
@@ -227,6 +230,49 @@ fn mistakes_are_told_from_limits_and_faults() {
     assert_eq!(error.kind(), ErrorKind::Limit);
     network.set_limits(RunLimits::default());
     network.run(&[x]).unwrap();
+}
+
+/// A file whose checksum is good may still say anything: it runs, or is refused, or faults.
+#[test]
+fn forged_programs_do_no_harm() {
+    let design = design();
+    let file = program(&design).to_bytes().unwrap();
+    let mut rng = ChaCha8Rng::seed_from_u64(3);
+    let mut ends = [0; 4];
+    for _ in 0..6000 {
+        let mut bad = file.clone();
+        for _ in 0..rng.random_range(1..3) {
+            let at = rng.random_range(88..bad.len());
+            match rng.random_range(0..3) {
+                0 => bad[at] = b"0129-[\"],ex ;%"[rng.random_range(0..14)],
+                1 => bad[at] ^= 1 << rng.random_range(0..8),
+                _ => bad.swap(at, rng.random_range(88..file.len())),
+            }
+        }
+        bad[56..88].fill(0);
+        let sha = Sha256::digest(&bad);
+        bad[56..88].copy_from_slice(&sha);
+        let Ok(program) = Program::from_bytes(&bad) else {
+            ends[0] += 1;
+            continue;
+        };
+        let device = SimDevice::with_memory(&design, 1 << 20);
+        let Ok(mut network) = Network::load(&program, device) else {
+            ends[1] += 1;
+            continue;
+        };
+        network.set_limits(RunLimits {
+            insns: 100,
+            steps: 10_000,
+            keep_state: false,
+        });
+        let x = Tensor::from_ints(DType::I4, [1, 8, 2, 3], &input(0));
+        ends[if network.run(&[x]).is_err() { 2 } else { 3 }] += 1;
+    }
+    assert!(
+        ends.iter().all(|&n| n > 20),
+        "refused, not loaded, faulty, run: {ends:?}"
+    );
 }
 
 #[test]
