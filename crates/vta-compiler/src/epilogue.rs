@@ -310,7 +310,13 @@ mod tests {
 
     fn typical() -> Requant {
         // A scale of about 2^-10 with 23 bits of precision, as quantization emits it.
-        Requant { mult: vec![8191], add: vec![1 << 22], shift: 23, lo: -128, hi: 127 }
+        Requant {
+            mult: vec![8191],
+            add: vec![1 << 22],
+            shift: 23,
+            lo: -128,
+            hi: 127,
+        }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use vta_graph::{Node, Op};
-use vta_isa::{Design, Module, Uop};
+use vta_isa::{Design, MemType, Module, Uop};
 use vta_program::{CommandStream, Loop, Operand, StreamError};
 use vta_tir::Program;
 
@@ -32,6 +32,9 @@ pub enum LowerError {
     /// A schedule primitive refused.
     #[error(transparent)]
     Schedule(#[from] vta_tir::schedule::ScheduleError),
+    /// A nest breaks a rule of its language, or does not fit the scratchpads.
+    #[error(transparent)]
+    Verify(#[from] vta_tir::VerifyError),
     /// A nest has no instructions.
     #[error(transparent)]
     Emit(#[from] EmitError),
@@ -53,7 +56,7 @@ pub(crate) fn lower(
     design: &Design,
 ) -> Result<Lowered, LowerError> {
     let name = identifier(&node.name);
-    match (&node.op, selected) {
+    let lowered = match (&node.op, selected) {
         (Op::VtaConv(c), Selected::Conv(steps)) => {
             let shape = ConvShape::new(
                 (c.in_shape, &c.in_layout),
@@ -64,11 +67,11 @@ pub(crate) fn lower(
                 .expect("partition found a tile");
             let naive = conv::naive(&name, &shape, steps, design);
             let scheduled = schedule::conv(naive.clone(), &shape, &tile, steps, design)?;
-            Ok(Lowered {
+            Lowered {
                 naive,
                 scheduled,
                 vectors: vectors(steps, design),
-            })
+            }
         }
         (
             Op::VtaAdd {
@@ -84,14 +87,23 @@ pub(crate) fn lower(
                 .expect("partition found a tile");
             let naive = add::naive(&name, &shape, steps, design);
             let scheduled = schedule::add(naive.clone(), &tile, steps, design)?;
-            Ok(Lowered {
+            Lowered {
                 naive,
                 scheduled,
                 vectors: vectors(&steps.epilogue, design),
-            })
+            }
         }
         _ => unreachable!("an operator with its own arithmetic"),
-    }
+    };
+    let depth = |mem| design.depth(mem).into();
+    let limits = vta_tir::Limits {
+        geometry: schedule::geometry(design),
+        inp: depth(MemType::Inp),
+        wgt: depth(MemType::Wgt),
+        acc: depth(MemType::Acc),
+    };
+    vta_tir::verify_on(&lowered.scheduled, &limits)?;
+    Ok(lowered)
 }
 
 /// Appends the commands of `program`, with its parameters at the byte addresses `params`.
@@ -108,7 +120,7 @@ pub(crate) fn emit(
     for command in emit::walk(&design, program, params)? {
         let module = match &command {
             Command::Load {
-                mem: vta_isa::MemType::Inp | vta_isa::MemType::Wgt,
+                mem: MemType::Inp | MemType::Wgt,
                 ..
             } => Module::Load,
             Command::Store { .. } => Module::Store,

@@ -32,11 +32,15 @@ fn design<'a>(changes: impl Iterator<Item = &'a str>) -> Result<Design, String> 
         serde_json::from_str(&json).map_err(|e| e.to_string())?;
     for change in changes {
         let (key, value) = change.split_once('=').ok_or("KEY=VALUE is expected")?;
-        let value: u32 = value.parse().map_err(|_| format!("`{value}` is no number"))?;
+        let value: u32 = value
+            .parse()
+            .map_err(|_| format!("`{value}` is no number"))?;
         keys.insert(key.to_string(), value.into());
     }
     let json = serde_json::to_string(&keys).map_err(|e| e.to_string())?;
-    HwConfig::from_json(&json).and_then(HwConfig::design).map_err(|e| e.to_string())
+    HwConfig::from_json(&json)
+        .and_then(HwConfig::design)
+        .map_err(|e| e.to_string())
 }
 
 fn print(level: &str, compiled: &Compiled, design: &Design) -> Result<String, String> {

@@ -127,7 +127,8 @@ fn cached(p: &mut Program, buffer: &str, at: &str, scope: Scope) -> Result<(), S
     dma(p, &cache.copy)
 }
 
-fn geometry(design: &Design) -> Geometry {
+/// The shape of a design's registers.
+pub fn geometry(design: &Design) -> Geometry {
     Geometry {
         batch: design.batch() as i64,
         block_in: design.block_in() as i64,

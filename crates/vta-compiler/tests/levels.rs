@@ -1,0 +1,114 @@
+//! Every operator of the accelerator means the same at every level: the packed operator in the
+//! graph interpreter, its naive loop nest, and its scheduled nest in the loop-nest interpreter.
+
+mod support;
+
+use proptest::prelude::*;
+use support::{designs, input, layer, network};
+use vta_compiler::Lowered;
+use vta_graph::{BlockedLayout, Node, Op, Tensor, interp};
+use vta_isa::Design;
+use vta_tir::interp::{Array, Arrays};
+
+/// The logical part of a blocked tensor: what lies in the border or in spare lanes is free.
+fn logical(layout: &BlockedLayout, shape: [usize; 4], packed: &Tensor) -> Tensor {
+    let unpack = Op::Unpack {
+        layout: layout.clone(),
+        shape,
+    };
+    interp::eval(&unpack, &[packed]).expect("a blocked tensor")
+}
+
+fn array(t: &Tensor) -> Array {
+    let data = t
+        .to_ints()
+        .expect("integers")
+        .into_iter()
+        .map(|v| v as i32)
+        .collect();
+    Array {
+        shape: t.shape().to_vec(),
+        data,
+    }
+}
+
+/// What the nests make of the operands of `node`, as logical tensors: naive, scheduled.
+fn run_nests(
+    node: &Node,
+    lowered: &Lowered,
+    operands: &[Tensor],
+    result: &Tensor,
+    design: &Design,
+) -> [Tensor; 2] {
+    let (names, layout, shape) = match &node.op {
+        Op::VtaConv(c) => (["x", "w"], &c.out_layout, c.out_shape),
+        Op::VtaAdd {
+            out_layout, shape, ..
+        } => (["a", "b"], out_layout, *shape),
+        _ => unreachable!("an operator of the accelerator"),
+    };
+    [&lowered.naive, &lowered.scheduled].map(|program| {
+        let mut arrays = Arrays::new();
+        for (name, t) in names.iter().zip(operands) {
+            arrays.insert((*name).into(), array(t));
+        }
+        if let Some(p) = program.buffer("p") {
+            let shape: Vec<usize> = p
+                .shape
+                .iter()
+                .map(|e| e.as_const().expect("a parameter") as usize)
+                .collect();
+            let bits = design.acc_bits();
+            let wrap = |v: &i32| (v << (32 - bits)) >> (32 - bits);
+            let data = lowered.vectors.iter().map(wrap).collect();
+            arrays.insert("p".into(), Array { shape, data });
+        }
+        vta_tir::interp::run(program, &mut arrays).expect("it runs");
+        let data: Vec<i64> = arrays["y"].data.iter().map(|&v| v.into()).collect();
+        logical(
+            layout,
+            shape,
+            &Tensor::from_ints(result.dtype(), result.shape(), &data),
+        )
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn every_level_means_the_same(
+        which in 0usize..8,
+        shape in (1usize..3, 1usize..20, 1usize..9, 1usize..9),
+        layers in prop::collection::vec(layer(), 1..4),
+        seed in any::<u64>(),
+    ) {
+        let design = &designs()[which];
+        let shape = shape.into();
+        let graph = network(design, shape, &layers);
+        prop_assume!(!graph.outputs.is_empty());
+        let compiled = vta_compiler::compile(&graph, design).expect("it compiles");
+        let packed = &compiled.packed;
+        let mut values: Vec<Option<Tensor>> =
+            packed.values.iter().map(|v| v.constant.as_deref().cloned()).collect();
+        interp::run_with(packed, &[input(design, shape, seed)], &mut |v, t| {
+            values[v.0 as usize] = Some(t.clone());
+        })
+        .expect("the packed graph runs");
+        let value = |v: vta_graph::ValueId| values[v.0 as usize].clone().expect("computed");
+        for (id, lowered) in &compiled.nests {
+            let node = packed.node(*id);
+            let operands: Vec<Tensor> = node.inputs.iter().map(|&v| value(v)).collect();
+            let result = value(node.output);
+            let (layout, shape) = match &node.op {
+                Op::VtaConv(c) => (&c.out_layout, c.out_shape),
+                Op::VtaAdd { out_layout, shape, .. } => (out_layout, *shape),
+                _ => unreachable!("an operator of the accelerator"),
+            };
+            let expected = logical(layout, shape, &result);
+            let [naive, scheduled] = run_nests(node, lowered, &operands, &result, design);
+            prop_assert_eq!(&naive, &expected, "naive nest of {}", &node.name);
+            prop_assert_eq!(&scheduled, &expected, "scheduled nest of {}", &node.name);
+        }
+    }
+}
