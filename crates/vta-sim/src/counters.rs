@@ -1,5 +1,6 @@
 //! What a run did, in numbers.
 
+use std::fmt;
 use std::ops::AddAssign;
 
 use serde::Serialize;
@@ -121,5 +122,47 @@ impl AluCounters {
             AluOp::Shr => &mut self.shr,
             AluOp::Mul => &mut self.mul,
         } += count;
+    }
+}
+
+/// A table of what is not zero, one quantity a line.
+impl fmt::Display for Counters {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Counters {
+            insns,
+            load_bytes,
+            alu_ops,
+            ..
+        } = self;
+        let lines = [
+            ("instructions", insns.total()),
+            ("  LOAD", insns.load),
+            ("  STORE", insns.store),
+            ("  GEMM", insns.gemm),
+            ("  ALU", insns.alu),
+            ("  only tokens", insns.sync),
+            ("  FINISH", insns.finish),
+            ("bytes loaded", load_bytes.total()),
+            ("  micro-ops", load_bytes.uop),
+            ("  weights", load_bytes.wgt),
+            ("  inputs", load_bytes.inp),
+            ("  accumulators", load_bytes.acc),
+            ("  8-bit accumulators", load_bytes.acc8),
+            ("bytes stored", self.store_bytes),
+            ("micro-ops loaded", self.uops_loaded),
+            ("GEMM operations", self.gemm_ops),
+            ("resets", self.reset_ops),
+            ("MACs", self.macs),
+            ("ALU operations", alu_ops.total()),
+            ("  MIN", alu_ops.min),
+            ("  MAX", alu_ops.max),
+            ("  ADD", alu_ops.add),
+            ("  SHR", alu_ops.shr),
+            ("  MUL", alu_ops.mul),
+        ];
+        for (name, count) in lines.into_iter().filter(|line| line.1 > 0) {
+            writeln!(f, "{name:<20} {count:>14}")?;
+        }
+        Ok(())
     }
 }

@@ -8,7 +8,7 @@ use crate::counters::Counters;
 use crate::dram::Dram;
 use crate::fault::{Cause, Fault, QueueState};
 use crate::kernel::Scratch;
-use crate::lanes::{pack, unpack};
+use crate::lanes::{pack, transpose, unpack};
 use crate::machine::{Execute, Issue, Machine, Order};
 
 /// What to do when the run ends with tokens in the queues.
@@ -237,20 +237,15 @@ impl Run<'_> {
                 transfer.load_uops(self.design, self.dram, &mut scratch.uop);
             }
             MemType::Wgt => {
-                let (block_in, block_out) = (self.design.block_in(), self.design.block_out());
                 let elem = self.design.elem_bytes(memory);
                 let mut tile = vec![0; lanes];
                 transfer.fill(self.dram, lanes, &mut scratch.wgt, |bytes, weights| {
-                    for (bytes, to) in bytes
+                    let tiles = bytes
                         .chunks_exact(elem)
-                        .zip(weights.chunks_exact_mut(lanes))
-                    {
-                        unpack::<i16>(bits, bytes, &mut tile);
-                        for (n, row) in tile.chunks_exact(block_in).enumerate() {
-                            for (k, &w) in row.iter().enumerate() {
-                                to[k * block_out + n] = w;
-                            }
-                        }
+                        .zip(weights.chunks_exact_mut(lanes));
+                    for (bytes, to) in tiles {
+                        unpack(bits, bytes, &mut tile);
+                        transpose(&tile, to, self.design.block_in());
                     }
                 });
             }

@@ -93,10 +93,10 @@ impl Scratch {
             }),
             KernelOp::Gemm => {
                 let (inp, wgt, acc) = (&self.inp[..], &self.wgt[..], &mut self.acc[..]);
-                match (shape.block_out, shape.acc_bits) {
-                    (8, 32) => gemm_block::<8>(kernel, uops, shape, inp, wgt, acc),
-                    (16, 32) => gemm_block::<16>(kernel, uops, shape, inp, wgt, acc),
-                    (32, 32) => gemm_block::<32>(kernel, uops, shape, inp, wgt, acc),
+                match (shape.block_in % 2, shape.block_out, shape.acc_bits) {
+                    (0, 8, 32) => gemm_block::<8>(kernel, uops, shape, inp, wgt, acc),
+                    (0, 16, 32) => gemm_block::<16>(kernel, uops, shape, inp, wgt, acc),
+                    (0, 32, 32) => gemm_block::<32>(kernel, uops, shape, inp, wgt, acc),
                     _ => gemm(kernel, uops, shape, inp, wgt, acc),
                 }
             }
@@ -161,7 +161,8 @@ fn elementwise(acc: &mut [i32], lanes: usize, d: usize, s: usize, f: impl Fn(i32
     }
 }
 
-/// GEMM with rows of `N` 32-bit accumulators, which stay in registers.
+/// GEMM with an even block of inputs and rows of `N` 32-bit accumulators, which stay in registers. Taking inputs
+/// in pairs lets the compiler use instructions that add two products of 16-bit factors.
 fn gemm_block<const N: usize>(
     kernel: &Kernel,
     uops: &[Uop],
@@ -180,9 +181,11 @@ fn gemm_block<const N: usize>(
         for (row, inputs) in rows.zip(inputs) {
             let row: &mut [i32; N] = row.try_into().expect("a chunk of N");
             let mut sums = *row;
-            for (&x, weights) in inputs.iter().zip(tile.chunks_exact(N)) {
-                for (sum, &w) in sums.iter_mut().zip(weights) {
-                    *sum = sum.wrapping_add(i32::from(x) * i32::from(w));
+            for (pair, weights) in inputs.chunks_exact(2).zip(tile.chunks_exact(2 * N)) {
+                let [x0, x1] = [pair[0], pair[1]].map(i32::from);
+                let (w0, w1) = weights.split_at(N);
+                for (sum, (&w0, &w1)) in sums.iter_mut().zip(w0.iter().zip(w1)) {
+                    *sum = sum.wrapping_add(x0 * i32::from(w0) + x1 * i32::from(w1));
                 }
             }
             *row = sums;

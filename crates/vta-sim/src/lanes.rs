@@ -81,3 +81,13 @@ pub(crate) fn pack(bits: u32, lanes: &[i32], bytes: &mut [u8]) {
         });
     }
 }
+
+/// Rows of `width` values to columns.
+pub(crate) fn transpose(from: &[i16], to: &mut [i16], width: usize) {
+    let height = from.len() / width;
+    for (x, row) in to.chunks_exact_mut(height).enumerate() {
+        for (value, column) in row.iter_mut().zip(from[x..].iter().step_by(width)) {
+            *value = *column;
+        }
+    }
+}

@@ -2,7 +2,7 @@
 //!
 //! A file holds instructions and micro-ops; the micro-ops lie at the start of a 16 KiB image of DRAM at 0x1000
 //! (`load.uop dram=0x400`). The command may set keys of the design and options of the run:
-//! `run DEP_QUEUE_DEPTH=1 tokens=1,0,0,0 insns=100 steps=1000 keep-leftover`.
+//! `run DEP_QUEUE_DEPTH=1 tokens=1,0,0,0 insns=100 steps=1000 keep-leftover`. `table` prints the counters.
 
 use std::fmt::{self, Write};
 use std::process::ExitCode;
@@ -17,9 +17,11 @@ fn main() -> ExitCode {
 
 fn run(command: &str, input: &str) -> Result<String, String> {
     let mut words = command.split_whitespace();
-    if words.next() != Some("run") {
-        return Err(format!("no command `{command}`"));
-    }
+    let table = match words.next() {
+        Some("run") => false,
+        Some("table") => true,
+        _ => return Err(format!("no command `{command}`")),
+    };
     let mut options = RunOptions::default();
     let mut keys = Vec::new();
     for word in words {
@@ -53,7 +55,14 @@ fn run(command: &str, input: &str) -> Result<String, String> {
             all
         }),
     };
-    let simulated = match FuncSim::new(&design).run(&mut dram, &listing.insns, &options) {
+    let simulator = &mut FuncSim::new(&design);
+    if table {
+        let report = simulator
+            .run(&mut dram, &listing.insns, &options)
+            .map_err(text)?;
+        return Ok(report.counters.to_string());
+    }
+    let simulated = match simulator.run(&mut dram, &listing.insns, &options) {
         Ok(report) => format!("{}\n", json(&report)),
         Err(fault) => format!("{fault}\n"),
     };
