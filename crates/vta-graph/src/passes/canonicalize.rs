@@ -161,7 +161,7 @@ fn bias(rw: &mut Rewriter, node: &Node) -> Result<Rewrite, GraphError> {
         let Some(axis) = channel_axis(&layer.op, shape.len()) else {
             continue;
         };
-        let name = format!("{}.bias", layer.name);
+        let name = format!("{}.bias", rw.name(&layer));
         let bias = if let Some(addend) = per_channel(rw.graph, addend, &shape, axis) {
             let bias = match layer.inputs.get(2) {
                 None => addend,
@@ -232,7 +232,12 @@ fn window(rw: &mut Rewriter, node: &Node) -> Result<Rewrite, GraphError> {
                 let mut attrs = attrs.clone();
                 add_pads(&mut attrs.window.pads, pads);
                 attrs.count_include_pad = true;
-                Rewrite::As(Op::AvgPool(attrs), vec![inner])
+                let op = Op::AvgPool(attrs);
+                // Not every padding may be a window's.
+                match op.infer(&[&rw.graph.value(inner).ty]) {
+                    Ok(_) => Rewrite::As(op, vec![inner]),
+                    Err(_) => Rewrite::Keep,
+                }
             }
             _ if covers_all(attrs, rw.shape(x)) => {
                 Rewrite::As(Op::GlobalAvgPool, node.inputs.clone())

@@ -112,11 +112,10 @@ fn fold(rw: &mut Rewriter, x: ValueId, affine: &Affine) -> Option<Rewrite> {
             scaled.zip(&affine.offset).map(|(b, o)| b + o).collect()
         }
     };
-    let weight = rw
-        .graph
-        .add_constant(&format!("{}.weight", layer.name), weight);
+    let name = rw.name(&layer).to_string();
+    let weight = rw.graph.add_constant(&format!("{name}.weight"), weight);
     let bias = Tensor::f32([bias.len()], bias);
-    let bias = rw.graph.add_constant(&format!("{}.bias", layer.name), bias);
+    let bias = rw.graph.add_constant(&format!("{name}.bias"), bias);
     Some(Rewrite::As(layer.op, vec![layer.inputs[0], weight, bias]))
 }
 
@@ -130,14 +129,11 @@ fn expand(
     let mut shape = vec![affine.factor.len()];
     shape.resize(rw.shape(x).len() - 1, 1);
     let Affine { factor, offset, .. } = affine;
+    let name = rw.name(node).to_string();
     let factor = Tensor::f32(shape.clone(), factor);
-    let factor = rw
-        .graph
-        .add_constant(&format!("{}.scale", node.name), factor);
-    let product = rw.emit(&node.name, Op::Mul, &[x, factor])?;
+    let factor = rw.graph.add_constant(&format!("{name}.scale"), factor);
+    let product = rw.emit(&name, Op::Mul, &[x, factor])?;
     let offset = Tensor::f32(shape, offset);
-    let offset = rw
-        .graph
-        .add_constant(&format!("{}.bias", node.name), offset);
+    let offset = rw.graph.add_constant(&format!("{name}.bias"), offset);
     Ok(Rewrite::As(Op::Add, vec![product, offset]))
 }

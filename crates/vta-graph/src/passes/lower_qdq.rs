@@ -45,7 +45,7 @@ pub fn run(graph: &mut Graph, target: &QuantTarget) -> Result<Vec<Island>, Graph
             match lowering.lower(rw, node, &core)? {
                 Ok(done) => Ok(done),
                 Err(why) => {
-                    reasons.insert(core.name, why);
+                    reasons.insert(rw.graph.value(core.output).name.clone(), why);
                     Ok(Rewrite::Keep)
                 }
             }
@@ -59,13 +59,18 @@ pub fn run(graph: &mut Graph, target: &QuantTarget) -> Result<Vec<Island>, Graph
                 .chain([&n.output])
                 .any(|&v| graph.value(v).ty.dtype == DType::F32)
     };
-    let island = |n: &Node| Island {
-        node: n.name.clone(),
-        op: n.op.name(),
-        why: reasons.get(&n.name).cloned().unwrap_or_else(|| match n.op {
+    let island = |n: &Node| {
+        let result = &graph.value(n.output).name;
+        let why = reasons.get(result).cloned().unwrap_or_else(|| match n.op {
             Op::Relu | Op::Clip { .. } => "what it bounds stays in floats".into(),
             _ => "its result is not quantized, or not only".into(),
-        }),
+        });
+        let node = if n.name.is_empty() { result } else { &n.name };
+        Island {
+            node: node.clone(),
+            op: n.op.name(),
+            why,
+        }
     };
     Ok(graph.nodes.iter().filter(float).map(island).collect())
 }

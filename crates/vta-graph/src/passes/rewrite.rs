@@ -44,6 +44,14 @@ impl Rewriter<'_> {
         self.uses.get(value.0 as usize).copied().unwrap_or(0)
     }
 
+    /// What to call a node: its name, or that of its output.
+    pub(crate) fn name<'a>(&'a self, node: &'a Node) -> &'a str {
+        match node.name.as_str() {
+            "" => &self.graph.value(node.output).name,
+            name => name,
+        }
+    }
+
     /// Extents of a value.
     pub(crate) fn shape(&self, value: ValueId) -> &[usize] {
         &self.graph.value(value).ty.shape

@@ -41,6 +41,9 @@ fn sink(rw: &mut Rewriter, node: &Node) -> Result<Rewrite, GraphError> {
     let Some(((op, perm), x)) = sunk else {
         return Ok(Rewrite::Keep);
     };
+    if perm.is_sorted() {
+        return Ok(Rewrite::As(op, vec![x]));
+    }
     let inner = rw.emit(&node.name, op, &[x])?;
     Ok(Rewrite::As(Op::Transpose { perm }, vec![inner]))
 }

@@ -19,8 +19,7 @@ pub struct Statistics {
     pub mean: Vec<f32>,
     /// Largest magnitude in each channel (axis 1).
     pub max_abs: Vec<f32>,
-    sum: Vec<f64>,
-    count: u64,
+    sums: ChannelSums,
 }
 
 impl Ranges {
@@ -54,8 +53,7 @@ pub fn calibrate(
         ));
     }
     for statistics in ranges.values.iter_mut().flatten() {
-        let count = statistics.count.max(1) as f64;
-        statistics.mean = statistics.sum.iter().map(|s| (s / count) as f32).collect();
+        statistics.mean = statistics.sums.means();
     }
     Ok(ranges)
 }
@@ -67,18 +65,51 @@ impl Ranges {
         };
         let statistics = self.values[value.0 as usize].get_or_insert_default();
         statistics.histogram.record(elements);
-        let &[n, channels, ref inner @ ..] = tensor.shape() else {
+        statistics.sums.add(tensor);
+        let &[_, channels, ref inner @ ..] = tensor.shape() else {
+            return;
+        };
+        statistics.max_abs.resize(channels, 0.0);
+        let inner = inner.iter().product();
+        for (i, run) in elements.chunks(inner).enumerate() {
+            let largest = run.iter().fold(0.0, |m: f32, x| m.max(x.abs()));
+            let seen = &mut statistics.max_abs[i % channels];
+            *seen = seen.max(largest);
+        }
+    }
+}
+
+/// Sums over all but axis 1.
+#[derive(Clone, Debug, Default)]
+struct ChannelSums {
+    sum: Vec<f64>,
+    count: u64,
+}
+
+impl ChannelSums {
+    /// Adds the elements of an `f32` tensor of rank 2 or more; leaves out others.
+    fn add(&mut self, tensor: &Tensor) {
+        let (Some(elements), &[n, channels, ref inner @ ..]) = (tensor.as_f32(), tensor.shape())
+        else {
             return;
         };
         let inner: usize = inner.iter().product();
-        statistics.sum.resize(channels, 0.0);
-        statistics.max_abs.resize(channels, 0.0);
-        statistics.count += (n * inner) as u64;
-        for (i, run) in elements.chunks(inner.max(1)).enumerate() {
-            let c = i % channels;
-            statistics.sum[c] += run.iter().map(|&x| f64::from(x)).sum::<f64>();
-            let largest = run.iter().fold(0.0, |m: f32, x| m.max(x.abs()));
-            statistics.max_abs[c] = statistics.max_abs[c].max(largest);
+        self.sum.resize(channels, 0.0);
+        self.count += (n * inner) as u64;
+        for (i, run) in elements.chunks(inner).enumerate() {
+            self.sum[i % channels] += run.iter().map(|&x| f64::from(x)).sum::<f64>();
         }
     }
+
+    fn means(&self) -> Vec<f32> {
+        let count = self.count.max(1) as f64;
+        self.sum.iter().map(|s| (s / count) as f32).collect()
+    }
+}
+
+/// The mean of each channel (axis 1) over all of these tensors.
+pub(super) fn channel_means(tensors: &[Tensor]) -> Vec<f32> {
+    let mut sums = ChannelSums::default();
+    tensors.iter().for_each(|t| sums.add(t));
+    sums.means()
 }

@@ -5,7 +5,7 @@ use super::plan::Plan;
 use super::range::{RangeMethod, Scheme, choose, params, up_to_power_of_two};
 use super::target::QuantTarget;
 use super::weight::{self, Limits};
-use crate::{ConvAttrs, DType, Graph, GraphError, Node, Op, Quant, Tensor, ValueId};
+use crate::{DType, Graph, GraphError, Node, Op, Quant, Tensor, ValueId};
 
 /// How scales are realized.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,7 +30,7 @@ pub struct QuantOptions {
     pub mode: RequantMode,
     /// Whether the ranges of channels are evened out between layers first.
     pub equalize: bool,
-    /// Whether biases make up for the mean error of rounded weights.
+    /// Whether biases make up for the mean error of quantization.
     pub correct_bias: bool,
 }
 
@@ -77,14 +77,12 @@ pub fn quantize(
         if let Some(x_scale) = scales[x.0 as usize].as_ref().filter(|_| layer) {
             let y = last_of_layer(graph, &plan, i);
             let y_scale = scales[y.0 as usize].as_ref().map_or(1.0, |q| q.scale[0]);
-            let mean = ranges.of(x).map(|s| s.mean.as_slice());
             let layer = Layer {
                 options,
                 weight,
                 activation,
                 x: x_scale,
                 y_scale,
-                mean: mean.filter(|_| options.correct_bias),
             };
             layer.quantize(graph, i)?;
         }
@@ -153,8 +151,6 @@ struct Layer<'a> {
     activation: DType,
     x: &'a Quant,
     y_scale: f32,
-    /// Mean of each input channel, where it is to correct the bias.
-    mean: Option<&'a [f32]>,
 }
 
 impl Layer<'_> {
@@ -164,27 +160,19 @@ impl Layer<'_> {
         let weight = constant(node.inputs[1]).expect("a constant weight");
         let channels = weight.shape()[0];
         let bias = node.inputs.get(2).and_then(|&b| constant(b));
-        let mut bias = match bias.as_ref().and_then(Tensor::as_f32) {
+        let bias = match bias.as_ref().and_then(Tensor::as_f32) {
             Some(bias) => bias.to_vec(),
             None => vec![0.0; channels],
         };
 
         let scales = self.scales(&weight, &bias);
         let (integers, quant) = weight::to_integers(&weight, &scales, self.weight);
-        if let Some(mean) = self.mean {
-            correct_bias(&mut bias, &node.op, mean, &weight, &integers, &quant);
-        }
         let name = graph.value(node.inputs[1]).name.clone();
         let integers = graph.add_constant(&format!("{name}.int"), integers);
         let real = graph.add_node(&name, Op::Dequantize(quant), &[integers], &name)?;
         // It stands last now; its reader wants it before.
         let dequantize = graph.nodes.pop().expect("just added");
-        let mut inputs = vec![node.inputs[0], real];
-        if bias.iter().any(|&b| b != 0.0) {
-            let bias = Tensor::f32([channels], bias);
-            inputs.push(graph.add_constant(&format!("{}.bias", node.name), bias));
-        }
-        graph.nodes[index].inputs = inputs;
+        graph.nodes[index].inputs[1] = real;
         graph.nodes.push(dequantize);
         Ok(())
     }
@@ -209,37 +197,6 @@ impl Layer<'_> {
             acc_max: target.acc_max() as f64,
         };
         weight::channel_scales(weight, bias, self.weight, &limits)
-    }
-}
-
-/// Subtracts what the rounding of the weights adds to the mean of each output channel,
-/// after Nagel et al., "Data-Free Quantization Through Weight Equalization and Bias
-/// Correction" (2019), section 4.2. Padding is taken to have the mean of the rest.
-fn correct_bias(
-    bias: &mut [f32],
-    op: &Op,
-    mean: &[f32],
-    weight: &Tensor,
-    integers: &Tensor,
-    quant: &Quant,
-) {
-    let float = weight.as_f32().expect("a float weight");
-    let integers = integers.to_ints().expect("integers");
-    let channels = bias.len();
-    let row = float.len() / channels;
-    let (groups, taps) = match op {
-        Op::Conv(ConvAttrs { groups, window }) => (*groups, window.kernel.iter().product()),
-        _ => (1, 1),
-    };
-    let inputs = row / taps;
-    for (o, b) in bias.iter_mut().enumerate() {
-        let group = o / (channels / groups);
-        let scale = f64::from(quant.scale[o.min(quant.scale.len() - 1)]);
-        let error = (0..row).map(|i| {
-            let rounded = integers[o * row + i] as f64 * scale;
-            (rounded - f64::from(float[o * row + i])) * f64::from(mean[group * inputs + i / taps])
-        });
-        *b -= error.sum::<f64>() as f32;
     }
 }
 

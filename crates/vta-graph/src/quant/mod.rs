@@ -6,6 +6,7 @@
 
 pub mod bounds;
 mod calibrate;
+mod correct;
 mod equalize;
 mod histogram;
 mod insert;
@@ -27,7 +28,8 @@ pub use target::QuantTarget;
 use crate::{Graph, GraphError, Tensor};
 
 /// Post-training quantization of a prepared float graph ([`crate::passes::prepare`]) from
-/// calibration inputs, each the tensors of one run: equalize, calibrate, quantize.
+/// calibration inputs, each the tensors of one run: equalize, calibrate, quantize, correct
+/// biases.
 ///
 /// # Errors
 /// Those of [`calibrate`] and [`quantize`].
@@ -36,9 +38,20 @@ pub fn post_training(
     inputs: &[Vec<Tensor>],
     options: &QuantOptions,
 ) -> Result<(), GraphError> {
-    let mut ranges = calibrate(graph, inputs.iter().cloned())?;
+    let look = |graph: &Graph, runs: &[Vec<Tensor>]| calibrate(graph, runs.iter().cloned());
+    let mut ranges = look(graph, inputs)?;
     if options.equalize && equalize(graph, &ranges)? {
-        ranges = calibrate(graph, inputs.iter().cloned())?;
+        ranges = look(graph, inputs)?;
     }
-    quantize(graph, &ranges, options)
+    if !options.correct_bias {
+        return quantize(graph, &ranges, options);
+    }
+    let runs = &inputs[..inputs.len().min(correct::MAX_RUNS)];
+    let means = if runs.len() < inputs.len() {
+        correct::layer_means(graph, &look(graph, runs)?)
+    } else {
+        correct::layer_means(graph, &ranges)
+    };
+    quantize(graph, &ranges, options)?;
+    correct::correct_biases(graph, &means, runs)
 }

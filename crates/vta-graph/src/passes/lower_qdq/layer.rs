@@ -36,7 +36,8 @@ impl Lowering<'_> {
         let mut inputs = vec![x, weight.value];
         if bias.iter().any(|&b| b != 0) {
             let bias = Tensor::i32([bias.len()], bias);
-            inputs.push(rw.graph.add_constant(&format!("{}.bias", core.name), bias));
+            let name = format!("{}.bias", rw.name(core));
+            inputs.push(rw.graph.add_constant(&name, bias));
         }
         let op = match &core.op {
             Op::Conv(attrs) => Op::QConv(attrs.clone(), from.zero_point),

@@ -1,0 +1,434 @@
+//! Passes and quantization on random networks: what they compute stays the same.
+
+mod support;
+
+use proptest::prelude::*;
+use support::{Dice, dice};
+use vta_graph::interp::{run_graph, run_with};
+use vta_graph::passes::{self, prepare, to_integers};
+use vta_graph::quant::bounds::{accumulator_bounds, value_bounds};
+use vta_graph::quant::{
+    QuantOptions, QuantTarget, RangeMethod, RequantMode, Scheme, calibrate, equalize, post_training,
+};
+use vta_graph::{
+    ConvAttrs, DType, Data, Graph, NodeId, Op, PoolAttrs, Quant, Tensor, TensorType, ValueId,
+    Window,
+};
+
+/// A float tensor of eighths between -1 and 1.
+fn eighths(dice: &mut Dice, shape: impl Into<Vec<usize>>) -> Tensor {
+    let tensor = dice.tensor(DType::F32, shape);
+    let scaled = tensor.as_f32().unwrap().iter().map(|v| v / 8.0);
+    Tensor::f32(tensor.shape().to_vec(), scaled.collect())
+}
+
+/// A network under construction: every value that may still be read, by its NCHW shape.
+struct Network<'a> {
+    graph: Graph,
+    dice: &'a mut Dice,
+    at: ValueId,
+    seen: Vec<ValueId>,
+}
+
+impl Network<'_> {
+    fn shape(&self) -> Vec<usize> {
+        self.graph.value(self.at).ty.shape.clone()
+    }
+
+    fn push(&mut self, op: Op, more: &[ValueId]) {
+        let inputs = [&[self.at], more].concat();
+        let name = op.name();
+        self.at = self.graph.add_node(name, op, &inputs, name).unwrap();
+    }
+
+    fn constant(&mut self, shape: impl Into<Vec<usize>>) -> ValueId {
+        let tensor = eighths(self.dice, shape);
+        self.graph.add_constant("c", tensor)
+    }
+
+    fn window(&mut self) -> Window {
+        let shape = self.shape();
+        self.dice.window([shape[2], shape[3]])
+    }
+
+    fn conv(&mut self) {
+        let window = self.window();
+        let channels = self.shape()[1];
+        let depthwise = self.dice.flag();
+        let out = if depthwise {
+            channels
+        } else {
+            self.dice.range(1, 4)
+        };
+        let [kh, kw] = window.kernel;
+        let per_group = if depthwise { 1 } else { channels };
+        let groups = channels / per_group;
+        let mut more = vec![self.constant([out, per_group, kh, kw])];
+        if self.dice.flag() {
+            more.push(self.constant([out]));
+        }
+        self.push(Op::Conv(ConvAttrs { window, groups }), &more);
+    }
+
+    fn batch_norm(&mut self) {
+        let channels = self.shape()[1];
+        let [scale, bias, mean] = [(); 3].map(|()| self.constant([channels]));
+        let var = (0..channels).map(|_| self.dice.range(1, 9) as f32 / 4.0);
+        let var = Tensor::f32([channels], var.collect());
+        let var = self.graph.add_constant("var", var);
+        self.push(Op::BatchNorm { epsilon: 0.25 }, &[scale, bias, mean, var]);
+    }
+
+    fn by_channel(&mut self) {
+        let channels = self.shape()[1];
+        let op = self.dice.pick(&[0, 1, 2]);
+        let c = self.constant([channels, 1, 1]);
+        self.push([Op::Add, Op::Sub, Op::Mul][op].clone(), &[c]);
+    }
+
+    fn channels_last(&mut self) {
+        self.push(
+            Op::Transpose {
+                perm: vec![0, 2, 3, 1],
+            },
+            &[],
+        );
+        match self.dice.range(0, 2) {
+            0 => self.push(Op::Relu, &[]),
+            1 => {
+                let channels = self.shape()[3];
+                let c = self.constant([channels]);
+                self.push(Op::Add, &[c]);
+            }
+            _ => self.push(Op::Clip { lo: -0.5, hi: 0.75 }, &[]),
+        }
+        self.push(
+            Op::Transpose {
+                perm: vec![0, 3, 1, 2],
+            },
+            &[],
+        );
+    }
+
+    fn pool(&mut self) {
+        let shape = self.shape();
+        let pool = PoolAttrs {
+            window: Window {
+                kernel: [shape[2].min(2), shape[3].min(2)],
+                stride: [1, self.dice.range(1, 2)],
+                dilation: [1, 1],
+                pads: [0; 4],
+            },
+            extra: [0, 0],
+            count_include_pad: self.dice.flag(),
+        };
+        let op = if self.dice.flag() {
+            Op::MaxPool(pool)
+        } else {
+            Op::AvgPool(pool)
+        };
+        self.push(op, &[]);
+    }
+
+    fn pad(&mut self) {
+        let mut side = || vec![0, 0, self.dice.range(0, 1), self.dice.range(0, 1)];
+        let (before, after) = (side(), side());
+        self.push(
+            Op::Pad {
+                before,
+                after,
+                value: 0.0,
+            },
+            &[],
+        );
+    }
+
+    fn join(&mut self) {
+        let same = |v: &&ValueId| self.graph.value(**v).ty == self.graph.value(self.at).ty;
+        let Some(&other) = self.seen.iter().find(same) else {
+            return;
+        };
+        let op = if self.dice.flag() {
+            Op::Add
+        } else {
+            Op::Concat { axis: 1 }
+        };
+        self.push(op, &[other]);
+    }
+
+    fn head(&mut self) {
+        let channels = self.shape()[1];
+        match self.dice.range(0, 2) {
+            0 => self.push(Op::GlobalAvgPool, &[]),
+            1 => self.push(
+                Op::ReduceMean {
+                    axes: vec![2, 3],
+                    keep_dims: false,
+                },
+                &[],
+            ),
+            _ => return,
+        }
+        self.push(
+            Op::Reshape {
+                shape: vec![1, channels],
+            },
+            &[],
+        );
+        let n = self.dice.range(1, 4);
+        let weight = self.constant([channels, n]);
+        self.push(Op::MatMul, &[weight]);
+        let bias = self.constant([n]);
+        self.push(Op::Add, &[bias]);
+    }
+}
+
+/// A random network `f32[1, C, H, W] -> ..` with everything that the float passes look for.
+fn network(dice: &mut Dice) -> Graph {
+    let mut graph = Graph::default();
+    let shape = [1, dice.range(1, 4), dice.range(3, 6), dice.range(3, 6)];
+    let at = graph.add_value("x", TensorType::new(DType::F32, shape));
+    graph.inputs.push(at);
+    let layers = dice.range(1, 6);
+    let mut net = Network {
+        graph,
+        dice,
+        at,
+        seen: vec![at],
+    };
+    for _ in 0..layers {
+        match net.dice.range(0, 8) {
+            0..=2 => net.conv(),
+            3 => net.batch_norm(),
+            4 => net.by_channel(),
+            5 => net.channels_last(),
+            6 => net.pool(),
+            7 => net.pad(),
+            _ => net.join(),
+        }
+        match net.dice.range(0, 3) {
+            0 => net.push(Op::Relu, &[]),
+            1 => net.push(Op::Clip { lo: 0.0, hi: 1.5 }, &[]),
+            _ => {}
+        }
+        net.seen.push(net.at);
+    }
+    net.head();
+    net.graph.outputs.push(net.at);
+    let mut graph = net.graph;
+    if graph.outputs == graph.inputs {
+        graph.outputs = vec![
+            graph
+                .add_node("y", Op::Relu, &graph.inputs.clone(), "y")
+                .unwrap(),
+        ];
+    }
+    graph.verify().unwrap();
+    graph
+}
+
+fn input(dice: &mut Dice, graph: &Graph) -> Vec<Tensor> {
+    vec![eighths(dice, graph.value(graph.inputs[0]).ty.shape.clone())]
+}
+
+fn floats(graph: &Graph, input: &[Tensor]) -> Vec<f32> {
+    run_graph(graph, input).unwrap()[0]
+        .as_f32()
+        .unwrap()
+        .to_vec()
+}
+
+/// Largest difference, in units of the largest value.
+fn difference(a: &[f32], b: &[f32]) -> f32 {
+    let largest = |v: &mut dyn Iterator<Item = f32>| v.fold(0.0, |m: f32, x| m.max(x.abs()));
+    let off = largest(&mut a.iter().zip(b).map(|(a, b)| a - b));
+    off / largest(&mut a.iter().copied()).max(1e-3)
+}
+
+fn options(dice: &mut Dice) -> QuantOptions {
+    QuantOptions {
+        target: QuantTarget::default(),
+        method: dice.pick(&[
+            RangeMethod::Max,
+            RangeMethod::Mse,
+            RangeMethod::Percentile(0.99),
+        ]),
+        scheme: dice.pick(&[Scheme::Symmetric, Scheme::Asymmetric]),
+        mode: dice.pick(&[RequantMode::Multiply, RequantMode::Shift]),
+        equalize: dice.flag(),
+        correct_bias: dice.flag(),
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    #[test]
+    fn each_pass_keeps_the_result(mut dice in dice()) {
+        let before = network(&mut dice);
+        let x = input(&mut dice, &before);
+        let expected = floats(&before, &x);
+        for pass in passes::ALL {
+            let mut after = before.clone();
+            (pass.run)(&mut after).unwrap();
+            after.verify().unwrap();
+            let off = difference(&expected, &floats(&after, &x));
+            prop_assert!(off < 1e-4, "{}: off by {off}", pass.name);
+        }
+        let mut after = before.clone();
+        prepare(&mut after).unwrap();
+        after.verify().unwrap();
+        prop_assert!(difference(&expected, &floats(&after, &x)) < 1e-4);
+        let ranges = calibrate(&after, [x.clone()]).unwrap();
+        equalize(&mut after, &ranges).unwrap();
+        after.verify().unwrap();
+        prop_assert!(difference(&expected, &floats(&after, &x)) < 1e-4, "equalized");
+    }
+
+    /// The integer graph differs from the quantized graph in floats by what rounding in
+    /// another place costs, and every value lies in the interval proven for it.
+    #[test]
+    fn integers_follow_the_quantized_graph(mut dice in dice()) {
+        let mut quantized = network(&mut dice);
+        prepare(&mut quantized).unwrap();
+        let x = input(&mut dice, &quantized);
+        let options = options(&mut dice);
+        post_training(&mut quantized, std::slice::from_ref(&x), &options).unwrap();
+        quantized.verify().unwrap();
+        let mut integer = quantized.clone();
+        to_integers(&mut integer, &options.target).unwrap();
+        integer.verify().unwrap();
+
+        // The two agree on most values exactly; a value rounded the other way moves what
+        // reads it by a step or so.
+        let y = &integer.outputs[0];
+        let step = match integer.nodes.iter().find(|n| n.output == *y).map(|n| &n.op) {
+            Some(Op::Dequantize(q)) => q.scale[0],
+            _ => 0.05,
+        };
+        let (a, b) = (floats(&quantized, &x), floats(&integer, &x));
+        for (a, b) in a.iter().zip(&b) {
+            prop_assert!((a - b).abs() <= 6.5 * step, "{a} and {b}, step {step}");
+        }
+
+        let bounds = value_bounds(&integer);
+        let other = input(&mut dice, &integer);
+        let mut outside = Vec::new();
+        run_with(&integer, &other, &mut |v, tensor| {
+            if let (Some((lo, hi)), Some(values)) = (bounds[v.0 as usize], tensor.to_ints()) {
+                outside.extend(values.into_iter().filter(|q| !(lo..=hi).contains(q)));
+            }
+        }).unwrap();
+        prop_assert!(outside.is_empty(), "{outside:?}");
+    }
+
+    /// With an accumulator of 16 bits no sum can wrap, whatever the input.
+    #[test]
+    fn sums_fit_a_narrow_accumulator(mut dice in dice()) {
+        let mut graph = network(&mut dice);
+        prepare(&mut graph).unwrap();
+        let x = input(&mut dice, &graph);
+        let target = QuantTarget { inp_bits: 4, wgt_bits: 4, acc_bits: 16 };
+        let options = QuantOptions { target, mode: RequantMode::Multiply, ..options(&mut dice) };
+        post_training(&mut graph, &[x], &options).unwrap();
+        to_integers(&mut graph, &target).unwrap();
+        graph.verify().unwrap();
+        for (i, node) in graph.nodes.iter().enumerate() {
+            if matches!(node.op, Op::QConv(..) | Op::QDense(_)) {
+                for (lo, hi) in accumulator_bounds(&graph, NodeId(i as u32)).unwrap() {
+                    prop_assert!(-target.acc_max() <= lo && hi <= target.acc_max());
+                }
+            }
+        }
+    }
+
+    /// Moving bytes by 128 together with their zero points changes nothing at all.
+    #[test]
+    fn signed_bytes_mean_the_same(mut dice in dice()) {
+        let mut graph = Graph::default();
+        let shape = dice.nchw();
+        let mut at = graph.add_value("x", TensorType::new(DType::U8, shape));
+        graph.inputs.push(at);
+        for _ in 0..dice.range(1, 4) {
+            let zero_point = dice.range(0, 255) as i32;
+            let q = Quant::per_tensor(dice.range(1, 8) as f32 / 8.0, zero_point);
+            let shape = graph.value(at).ty.shape.clone();
+            let chain = match dice.range(0, 3) {
+                0 => vec![Op::Dequantize(q.clone()), Op::Sigmoid, Op::Quantize(q, DType::U8)],
+                1 => vec![Op::Pad {
+                    before: vec![0, 0, 1, 0],
+                    after: vec![0, 0, 0, 1],
+                    value: zero_point as f32,
+                }],
+                2 => vec![Op::Clip { lo: 3.0, hi: 200.0 }],
+                _ => vec![Op::Reshape { shape: vec![shape[0], shape[1], shape[3], shape[2]] }],
+            };
+            for op in chain {
+                at = graph.add_node(op.name(), op.clone(), &[at], op.name()).unwrap();
+            }
+        }
+        graph.outputs.push(at);
+        graph.verify().unwrap();
+        let x = [dice.tensor(DType::U8, shape)];
+        let expected = run_graph(&graph, &x).unwrap();
+        passes::unsigned_to_signed::run(&mut graph).unwrap();
+        graph.verify().unwrap();
+        prop_assert_eq!(run_graph(&graph, &x).unwrap(), expected);
+        let inner = graph.nodes.iter().map(|n| n.output).filter(|v| !graph.outputs.contains(v));
+        for v in inner {
+            prop_assert_ne!(graph.value(v).ty.dtype, DType::U8);
+        }
+    }
+}
+
+/// One convolution, all zero points and every activation: at most one step from the exact
+/// quotient, at every position, borders included.
+#[test]
+fn a_layer_is_exact_to_one_step() {
+    let mut graph = Graph::default();
+    let x = graph.add_value("x", TensorType::new(DType::I8, [1, 1, 3, 3]));
+    graph.inputs.push(x);
+    let real = graph
+        .add_node("d", Op::Dequantize(Quant::per_tensor(0.25, -77)), &[x], "d")
+        .unwrap();
+    let weight = Tensor::i8([1, 1, 2, 2], vec![127, -128, 64, 3]);
+    let weight = graph.add_constant("w", weight);
+    let weight = graph
+        .add_node(
+            "wf",
+            Op::Dequantize(Quant::per_tensor(0.01, 0)),
+            &[weight],
+            "wf",
+        )
+        .unwrap();
+    let window = Window {
+        kernel: [2, 2],
+        stride: [1, 1],
+        dilation: [1, 1],
+        pads: [1, 1, 1, 1],
+    };
+    let conv = Op::Conv(ConvAttrs { window, groups: 1 });
+    let sums = graph.add_node("c", conv, &[real, weight], "c").unwrap();
+    let q = Op::Quantize(Quant::per_tensor(0.5, 11), DType::I8);
+    let y = graph.add_node("q", q, &[sums], "q").unwrap();
+    graph.outputs.push(y);
+    let mut integer = graph.clone();
+    assert_eq!(
+        to_integers(&mut integer, &QuantTarget::default()).unwrap(),
+        []
+    );
+    let input = [Tensor::i8(
+        [1, 1, 3, 3],
+        vec![-128, 127, 0, -77, 5, 99, -100, 30, -31],
+    )];
+    let (a, b) = (
+        run_graph(&graph, &input).unwrap(),
+        run_graph(&integer, &input).unwrap(),
+    );
+    let (Data::I8(a), Data::I8(b)) = (a[0].data(), b[0].data()) else {
+        panic!("bytes");
+    };
+    for (a, b) in a.iter().zip(b) {
+        assert!((i32::from(*a) - i32::from(*b)).abs() <= 1, "{a} and {b}");
+    }
+}
