@@ -14,8 +14,9 @@ use crate::access::{Action, plan};
 use crate::dram::Dram;
 use crate::fault::{Cause, Direction, Fault, Place};
 use crate::func::Leftover;
-use crate::machine::{Execute, Issue, Machine, Order, site, slot};
+use crate::machine::{Execute, Issue, Machine, Order, site};
 use crate::shadow::Shadow;
+use crate::tokens::{MODULES, slot};
 
 /// How to check a stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -170,7 +171,7 @@ impl Execute for Books<'_> {
                 issue.index_of(module, count),
             ))
         };
-        for (rival, race) in crate::machine::MODULES.into_iter().zip(races) {
+        for (rival, race) in MODULES.into_iter().zip(races) {
             if let Some(Conflict {
                 place,
                 direction,

@@ -4,7 +4,7 @@ use std::fmt;
 
 use vta_isa::{MemType, Module};
 
-use crate::machine::TokenQueue;
+use crate::tokens::TokenQueue;
 
 /// A run that could not go on, or what the checker found: where, why, what to do, and what the
 /// queues held at that moment.

@@ -19,8 +19,9 @@ use vta_isa::{
 use crate::access::{Action, Transfer, index, plan};
 use crate::dram::Dram;
 use crate::fault::Operand;
-use crate::machine::{Clock, MODULES, TokenQueue, join, slot};
+
 use crate::shadow::Shadow;
+use crate::tokens::{Clock, MODULES, TokenQueue, join, slot};
 
 /// A stream and the image that it runs on.
 #[derive(Clone, Debug)]
@@ -32,7 +33,7 @@ pub struct Program {
 }
 
 /// Physical address of the image of a generated program.
-pub const BASE: u64 = 0x1000;
+const BASE: u64 = 0x1000;
 
 /// A program of at least `insns` instructions that touch memory, and those that order them. The same arguments
 /// give the same program.

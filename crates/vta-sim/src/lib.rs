@@ -26,11 +26,13 @@ mod kernel;
 mod lanes;
 mod machine;
 mod shadow;
+mod tokens;
 
 pub use check::{CheckOptions, CheckReport, check};
 pub use counters::{AluCounters, Bytes, Counters, InsnCounters};
 pub use dram::Dram;
 pub use fault::{Cause, Direction, Fault, Head, Kind, Operand, Place, QueueState, Site, Wait};
 pub use func::{FuncSim, Leftover, RunOptions, RunReport};
-pub use generate::{BASE, Program, generate};
-pub use machine::{Order, TokenQueue};
+pub use generate::{Program, generate};
+pub use machine::Order;
+pub use tokens::TokenQueue;

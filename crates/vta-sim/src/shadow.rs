@@ -11,7 +11,7 @@ use vta_isa::{Design, MemType, Module, PAGE_BYTES, Uop};
 use crate::access::{Action, Kernel, Transfer, index};
 use crate::dram::Dram;
 use crate::fault::{Direction, Operand, Place};
-use crate::machine::{Clock, slot};
+use crate::tokens::{Clock, MODULES, slot};
 
 /// The last access of each module, as its count of instructions; 0 for none.
 pub(crate) type Cell = [u32; 3];
@@ -27,7 +27,7 @@ pub(crate) struct Touch<'a> {
 impl Touch<'_> {
     /// The modules, with their counts, whose last access an instruction of `module` has to come after.
     pub(crate) fn rivals(&self, module: Module) -> impl Iterator<Item = (Module, u32)> {
-        crate::machine::MODULES
+        MODULES
             .into_iter()
             .filter(move |&other| {
                 other != module && (self.direction == Direction::Write || other == self.writer)
