@@ -11,8 +11,8 @@ use vta_graph::quant::{
     QuantOptions, QuantTarget, RangeMethod, RequantMode, Scheme, calibrate, equalize, post_training,
 };
 use vta_graph::{
-    ConvAttrs, DType, Data, Graph, NodeId, Op, PoolAttrs, Quant, Tensor, TensorType, ValueId,
-    Window,
+    ConvAttrs, DType, Data, Graph, NodeId, Op, PoolAttrs, Quant, Requant, Tensor, TensorType,
+    ValueId, Window,
 };
 
 /// A float tensor of eighths between -1 and 1.
@@ -260,6 +260,19 @@ fn options(dice: &mut Dice) -> QuantOptions {
     }
 }
 
+/// What follows the sums of convolutions and dense layers.
+fn layer_requants(graph: &Graph) -> Vec<&Requant> {
+    let producers = graph.producers();
+    let requants = graph.nodes.iter().filter_map(|n| match &n.op {
+        Op::Requantize(r, _) => {
+            let sums = graph.node(producers[n.inputs[0].0 as usize]?);
+            matches!(sums.op, Op::QConv(..) | Op::QDense(_)).then_some(r)
+        }
+        _ => None,
+    });
+    requants.collect()
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
 
@@ -298,6 +311,13 @@ proptest! {
         let mut integer = quantized.clone();
         to_integers(&mut integer, &options.target).unwrap();
         integer.verify().unwrap();
+
+        if options.mode == RequantMode::Shift {
+            for requant in layer_requants(&integer) {
+                let shift_alone = requant.mult == [1] || requant.shift == 0;
+                prop_assert!(shift_alone, "{requant:?}");
+            }
+        }
 
         // The two agree on most values exactly; a value rounded the other way moves what
         // reads it by a step or so.

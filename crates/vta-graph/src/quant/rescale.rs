@@ -108,11 +108,12 @@ pub(crate) fn add_epilogue(
     })
 }
 
-/// `k` if every ratio is `2^-k` with `k >= 0`, as exactly as `f32` scales can say.
+/// The least shift that makes every multiplier exact, if every ratio is the same power of two,
+/// as exactly as `f32` scales can say.
 fn power_of_two(ratio: &[f64]) -> Option<u32> {
     let k = -ratio.first()?.log2().round();
     let exact = |r: &f64| (r * k.exp2() - 1.0).abs() <= POWER_OF_TWO_SLACK;
-    (k >= 0.0 && ratio.iter().all(exact)).then_some(k as u32)
+    ratio.iter().all(exact).then_some(k.max(0.0) as u32)
 }
 
 fn exp2(shift: u32) -> f64 {
