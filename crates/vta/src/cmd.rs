@@ -2,12 +2,18 @@
 
 mod asm;
 mod check;
+mod compile;
 mod completions;
 mod config;
 mod disasm;
+mod eval;
+mod exec;
 mod finding;
+mod network;
+mod run;
 mod sim;
 mod streams;
+mod zoo;
 
 use std::process::ExitCode;
 
@@ -32,6 +38,11 @@ pub(crate) struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    Run(Box<run::Run>),
+    Eval(Box<eval::Eval>),
+    Compile(Box<compile::Compile>),
+    Exec(exec::Exec),
+    Zoo(zoo::Zoo),
     Asm(asm::Asm),
     Disasm(disasm::Disasm),
     Check(check::Check),
@@ -43,6 +54,11 @@ enum Command {
 impl Cli {
     pub(crate) fn run(self) -> Result<ExitCode> {
         match self.command {
+            Command::Run(command) => done(command.run()),
+            Command::Eval(command) => done(command.run()),
+            Command::Compile(command) => done(command.run()),
+            Command::Exec(command) => done(command.run()),
+            Command::Zoo(command) => done(command.run()),
             Command::Asm(command) => done(command.run()),
             Command::Disasm(command) => done(command.run()),
             Command::Check(command) => command.run(),

@@ -1,14 +1,42 @@
 //! VTA as a library: what the command line and the Python module both do.
 //!
 //! For: going from files and names that a user gives to designs, networks and results, with
-//! errors that say what to do. Not for: arguments, tables and progress, which belong to the
+//! errors that say what to do. Not for: arguments, tables and progress bars, which belong to the
 //! command line, nor any algorithm, which belongs to the crate that it is named after.
+//!
+//! The way is [`Model`] (from ONNX), [`Recipe`] and [`Samples`] (from raw data to inputs),
+//! [`compile`], [`Module`] (a program that runs), [`evaluate`].
 
+mod build;
+mod causes;
 mod design;
+pub mod digits;
 mod error;
+mod evaluate;
 mod fault;
 mod file;
+mod labels;
+mod model;
+mod module;
+mod npy;
+mod photo;
+mod progress;
+mod recipe;
+mod samples;
+pub mod score;
+mod table;
 
+pub use build::{Built, Calibration, Options, compile};
 pub use design::design;
 pub use error::{Error, Kind, Result};
+pub use evaluate::{Evaluation, Judge, Judgement, evaluate};
 pub use file::{read, read_text, write};
+pub use labels::{parse_labels, read_labels};
+pub use model::Model;
+pub use module::{Module, to_bytes};
+pub use npy::parse_npy;
+pub use photo::parse_image;
+pub use progress::Progress;
+pub use recipe::Recipe;
+pub use samples::Samples;
+pub use vta_program::Preprocess;

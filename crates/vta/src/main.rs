@@ -2,9 +2,11 @@
 //!
 //! One file a command in `cmd`; what they share with the Python module is the library.
 
+mod bar;
 mod cmd;
 mod output;
 mod parse;
+mod report;
 
 use std::process::ExitCode;
 

@@ -29,6 +29,12 @@ pub(crate) fn print_json(value: &impl Serialize) -> Result<()> {
     print(json + "\n")
 }
 
+/// Prints a value as JSON, on one line.
+pub(crate) fn print_json_line(value: &impl Serialize) -> Result<()> {
+    let json = serde_json::to_string(value).map_err(|e| Error::bug(e.to_string()))?;
+    print(json + "\n")
+}
+
 /// Something worth saying that is no failure.
 pub(crate) fn warn(message: &str) {
     eprintln!("warning: {message}");
@@ -44,7 +50,11 @@ pub(crate) fn table(headers: &[&str], rows: &[Vec<String>]) -> String {
         .add_rows(rows);
     for (index, column) in table.column_iter_mut().enumerate() {
         column.set_padding((0, 2));
-        let numeric = |row: &Vec<String>| row[index].starts_with(|c: char| c.is_ascii_digit());
+        let numeric = |row: &Vec<String>| {
+            row[index]
+                .trim_start_matches('-')
+                .starts_with(|c: char| c.is_ascii_digit())
+        };
         if index > 0 && rows.iter().all(numeric) {
             column.set_cell_alignment(CellAlignment::Right);
         }

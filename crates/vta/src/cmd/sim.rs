@@ -4,7 +4,6 @@ use std::path::PathBuf;
 
 use clap::Args;
 use serde::Serialize;
-use serde_json::Value;
 use vta::{Error, Result};
 use vta_sim::{Counters, FuncSim, Leftover, Order, RunOptions, TokenQueue};
 
@@ -12,6 +11,7 @@ use super::streams::{Source, Streams};
 use super::{Finding, Target};
 use crate::output::{self, grouped};
 use crate::parse::number;
+use crate::report::counts;
 
 /// Run raw instruction streams on a DRAM image in the functional simulator.
 ///
@@ -163,25 +163,5 @@ impl Sim {
         };
         let rows: Vec<Vec<String>> = used.map(row).collect();
         output::print(output::table(&headers, &rows))
-    }
-}
-
-/// Every counter with its name, as the path in JSON.
-fn counts(counters: &Counters) -> Result<Vec<(String, u64)>> {
-    let value = serde_json::to_value(counters).map_err(|e| Error::bug(e.to_string()))?;
-    let mut counts = Vec::new();
-    flatten("", &value, &mut counts);
-    Ok(counts)
-}
-
-fn flatten(path: &str, value: &Value, counts: &mut Vec<(String, u64)>) {
-    match value {
-        Value::Object(fields) => {
-            for (name, value) in fields {
-                let dot = if path.is_empty() { "" } else { "." };
-                flatten(&format!("{path}{dot}{name}"), value, counts);
-            }
-        }
-        value => counts.push((path.to_owned(), value.as_u64().unwrap_or_default())),
     }
 }

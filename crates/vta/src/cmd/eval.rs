@@ -1,0 +1,86 @@
+//! `vta eval`
+
+use std::path::PathBuf;
+
+use clap::Args;
+use vta::{Error, Evaluation, Result, Samples};
+
+use super::network::Compilation;
+use crate::bar::Bar;
+use crate::output;
+
+/// Compile a network and score it on many inputs, next to the float network.
+#[derive(Args)]
+pub(super) struct Eval {
+    /// The network, an ONNX file.
+    model: PathBuf,
+    /// The inputs: a folder with x.npy and y.npy, or photos and labels.csv; or an .npy file.
+    #[arg(long, value_name = "DIR|FILE")]
+    data: PathBuf,
+    /// Take only the first inputs.
+    #[arg(long, value_name = "N")]
+    limit: Option<usize>,
+    #[command(flatten)]
+    compilation: Compilation,
+    /// Print JSON, on one line.
+    #[arg(long)]
+    json: bool,
+}
+
+impl Eval {
+    pub(super) fn run(self) -> Result<()> {
+        let job = self.compilation.open(&self.model)?;
+        let preprocess = job.options.preprocess.clone().unwrap_or_default();
+        let samples = Samples::open(&self.data, &preprocess, job.model.input()?)?;
+        let bar = Bar::default();
+        let built = job.compile(&bar)?;
+        let limit = self.limit.unwrap_or(usize::MAX);
+        let evaluation = vta::evaluate(&built, &samples, limit, &job.options.design, &bar)
+            .map_err(|e| e.at(self.data.display()))?;
+        drop(bar);
+        match self.json {
+            true => output::print_json_line(&evaluation)?,
+            false => output::print(text(&evaluation))?,
+        }
+        match &evaluation.differing[..] {
+            [] => Ok(()),
+            differing => Err(Error::bug(format!(
+                "the simulated device and the integer network differ on samples {differing:?}"
+            ))),
+        }
+    }
+}
+
+fn text(e: &Evaluation) -> String {
+    let percent = |share: f64| format!("{:.2} %", 100.0 * share);
+    let rows = [
+        ("inputs", Some(e.n.to_string())),
+        ("top-1, float", e.float_top1.map(percent)),
+        ("top-1, vta", e.vta_top1.map(percent)),
+        ("the same class", e.agreement.map(percent)),
+        (
+            "the same class, close calls aside",
+            e.clear_agreement.map(percent),
+        ),
+        (
+            "signal-to-noise ratio",
+            e.snr_db.map(|db| format!("{db:.1} dB")),
+        ),
+        (
+            "mean squared error, float",
+            e.float_mse.map(|mse| format!("{mse:.4}")),
+        ),
+        (
+            "mean squared error, vta",
+            e.vta_mse.map(|mse| format!("{mse:.4}")),
+        ),
+        (
+            "bit-exact",
+            Some(if e.bit_exact { "yes" } else { "no" }.to_owned()),
+        ),
+    ];
+    let rows = rows
+        .into_iter()
+        .filter_map(|(what, value)| Some(vec![what.to_owned(), value?]));
+    output::table(&["score", "value"], &rows.collect::<Vec<_>>())
+}

@@ -1,0 +1,192 @@
+//! What the commands on networks share: how one is read, quantized and fed.
+
+use std::path::{Path, PathBuf};
+
+use clap::{Args, ValueEnum};
+use vta::{Built, Calibration, Model, Options, Recipe, Result, Samples, digits};
+use vta_graph::quant::{QuantOptions, RangeMethod, RequantMode, Scheme};
+
+use super::Target;
+use crate::bar::Bar;
+use crate::parse::{Source, fraction, ranges, source};
+
+/// How a network becomes a program.
+#[derive(Args)]
+pub(super) struct Compilation {
+    /// Typical inputs that tell a float network's ranges: a folder, an .npy file or a photo; or
+    /// noise, for networks without trained weights.
+    #[arg(long, value_name = "DIR|FILE|synthetic:SEED", value_parser = source)]
+    calib: Option<Source>,
+    /// The names of the classes, one a line.
+    #[arg(long, value_name = "FILE")]
+    labels: Option<PathBuf>,
+    #[command(flatten)]
+    pixels: Pixels,
+    #[command(flatten)]
+    quantization: Quantization,
+    #[command(flatten)]
+    target: Target,
+}
+
+/// From raw data to the network's input: value = (x * scale - mean) / std.
+#[derive(Args)]
+#[command(next_help_heading = "Preprocessing")]
+struct Pixels {
+    /// Multiplier of raw data, as a number or a fraction such as 1/255 [default: 1].
+    #[arg(long, value_name = "S", value_parser = fraction, allow_hyphen_values = true)]
+    scale: Option<f64>,
+    /// Subtracted after scaling: one for all channels, or one for each.
+    #[arg(long, value_name = "A,B,C", value_delimiter = ',', value_parser = fraction)]
+    #[arg(allow_hyphen_values = true)]
+    mean: Vec<f64>,
+    /// Divisor after that: one for all channels, or one for each.
+    #[arg(long, value_name = "A,B,C", value_delimiter = ',', value_parser = fraction)]
+    #[arg(allow_hyphen_values = true)]
+    std: Vec<f64>,
+    /// Short side of photos before the middle is cut out [default: 8/7 of the input].
+    #[arg(long, value_name = "PIXELS")]
+    resize: Option<u32>,
+}
+
+/// How a float network becomes one of integers.
+#[derive(Args)]
+#[command(next_help_heading = "Quantization of float networks")]
+struct Quantization {
+    /// What of an activation's values integers cover: mse (least squared error), max (all),
+    /// entropy (least divergence), or a share of the values such as 0.9999.
+    #[arg(long, value_name = "METHOD", default_value = "mse", value_parser = ranges)]
+    ranges: RangeMethod,
+    /// Where zero lies in the integers.
+    #[arg(long, value_name = "SCHEME", default_value = "symmetric")]
+    zero: Zero,
+    /// How scales are carried out.
+    #[arg(long, value_name = "HOW", default_value = "multiply")]
+    requant: Requant,
+    /// Leave the ranges of channels as they are.
+    #[arg(long)]
+    no_equalize: bool,
+    /// Leave biases as they are.
+    #[arg(long)]
+    no_bias_correction: bool,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Zero {
+    /// In the middle.
+    Symmetric,
+    /// Wherever the range has it.
+    Asymmetric,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Requant {
+    /// By a multiplier for each channel and a shift.
+    Multiply,
+    /// By a shift alone.
+    Shift,
+}
+
+impl Quantization {
+    fn options(&self) -> QuantOptions {
+        QuantOptions {
+            method: self.ranges,
+            scheme: match self.zero {
+                Zero::Symmetric => Scheme::Symmetric,
+                Zero::Asymmetric => Scheme::Asymmetric,
+            },
+            mode: match self.requant {
+                Requant::Multiply => RequantMode::Multiply,
+                Requant::Shift => RequantMode::Shift,
+            },
+            equalize: !self.no_equalize,
+            correct_bias: !self.no_bias_correction,
+            ..QuantOptions::default()
+        }
+    }
+}
+
+impl Pixels {
+    /// What is said here; what is not, as in `otherwise`.
+    fn recipe(&self, otherwise: Recipe) -> Recipe {
+        let or = |given: &Vec<f64>, otherwise: Vec<f64>| match given.is_empty() {
+            true => otherwise,
+            false => given.clone(),
+        };
+        Recipe {
+            scale: self.scale.or(otherwise.scale),
+            mean: or(&self.mean, otherwise.mean),
+            std: or(&self.std, otherwise.std),
+            short_side: self.resize.or(otherwise.short_side),
+        }
+    }
+}
+
+/// A network and how it is to be compiled.
+pub(super) struct Job {
+    pub(super) model: Model,
+    pub(super) options: Options,
+}
+
+impl Compilation {
+    /// The network of a file.
+    pub(super) fn open(&self, path: &Path) -> Result<Job> {
+        let model = Model::open(path)?;
+        self.job(
+            model,
+            Recipe::default(),
+            |_| Ok(Calibration::None),
+            Vec::new(),
+        )
+    }
+
+    /// The digits network, which brings what it needs.
+    pub(super) fn digits(&self) -> Result<Job> {
+        let (model, recipe) = (digits::model()?, digits::recipe());
+        self.job(model, recipe, digits::calibration, digits::labels())
+    }
+
+    fn job(
+        &self,
+        model: Model,
+        recipe: Recipe,
+        calibration: impl Fn(&Model) -> Result<Calibration>,
+        labels: Vec<String>,
+    ) -> Result<Job> {
+        let design = self.target.design()?;
+        // A network of several inputs has no recipe: files cannot feed it, noise can calibrate it.
+        let preprocess = match model.input() {
+            Ok(_) => Some(self.pixels.recipe(recipe).resolve(&model)?),
+            Err(_) => None,
+        };
+        let calibration = match &self.calib {
+            _ if model.is_quantized() => Calibration::None,
+            None => calibration(&model)?,
+            &Some(Source::Synthetic(seed)) => Calibration::Synthetic { seed },
+            Some(Source::Path(path)) => {
+                let (ty, preprocess) = (model.input()?, preprocess.as_ref());
+                let preprocess = preprocess.cloned().unwrap_or_default();
+                Calibration::Inputs(Samples::open(path, &preprocess, ty)?.all()?)
+            }
+        };
+        let labels = match &self.labels {
+            Some(path) => vta::read_labels(path)?,
+            None => labels,
+        };
+        Ok(Job {
+            options: Options {
+                design,
+                calibration,
+                quant: self.quantization.options(),
+                preprocess,
+                labels,
+            },
+            model,
+        })
+    }
+}
+
+impl Job {
+    pub(super) fn compile(&self, bar: &Bar) -> Result<Built> {
+        vta::compile(&self.model, &self.options, bar)
+    }
+}

@@ -1,0 +1,198 @@
+//! `vta run`
+
+use std::path::PathBuf;
+
+use clap::Args;
+use serde_json::json;
+use vta::{Built, Error, Judge, Judgement, Module, Result, Samples, digits, score};
+use vta_graph::Tensor;
+use vta_sim::Order;
+
+use super::network::{Compilation, Job};
+use crate::bar::Bar;
+use crate::parse::number;
+use crate::{output, report};
+
+/// Compile a network and run it on one input.
+///
+/// Without a network: the handwritten digits network that comes with this program.
+#[derive(Args)]
+pub(super) struct Run {
+    /// The network, an ONNX file.
+    #[arg(requires = "input")]
+    model: Option<PathBuf>,
+    #[command(flatten)]
+    input: Input,
+    #[command(flatten)]
+    compilation: Compilation,
+    /// Only run: leave out what compares with the float and the integer network.
+    #[arg(long)]
+    no_verify: bool,
+    #[command(flatten)]
+    output: Output,
+}
+
+/// Which input.
+#[derive(Args)]
+pub(super) struct Input {
+    /// The input: a JPEG or PNG image, an .npy array, or a folder of them.
+    #[arg(long, value_name = "IMAGE|FILE.npy|DIR")]
+    input: Option<PathBuf>,
+    /// Which of several inputs, counted from 0.
+    #[arg(long, value_name = "N", requires = "input")]
+    index: Option<usize>,
+}
+
+/// How it runs, and what is printed.
+#[derive(Args)]
+pub(super) struct Output {
+    /// How many classes to print.
+    #[arg(long, value_name = "K", default_value_t = 5)]
+    top: usize,
+    /// Let the modules take turns at random, by this seed; the result is the same.
+    #[arg(long, value_name = "N", value_parser = number)]
+    seed: Option<u64>,
+    /// Print JSON.
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+impl Input {
+    /// The input among those of the file; `None` if no file is given.
+    pub(super) fn pick(
+        &self,
+        open: impl Fn(&PathBuf) -> Result<Samples>,
+    ) -> Result<Option<Tensor>> {
+        let Some(path) = &self.input else {
+            return Ok(None);
+        };
+        let samples = open(path)?;
+        match self.index {
+            None if samples.len() > 1 => {
+                Err(
+                    Error::input(format!("{} holds {} inputs", path.display(), samples.len()))
+                        .help("choose one with --index N"),
+                )
+            }
+            index => {
+                let input = samples.get(index.unwrap_or(0));
+                Ok(Some(input.map_err(|e| e.at(path.display()))?))
+            }
+        }
+    }
+}
+
+impl Output {
+    pub(super) fn order(&self) -> Order {
+        self.seed.map_or(Order::RoundRobin, Order::Seeded)
+    }
+
+    pub(super) fn classes(&self, module: &Module, outputs: &[Tensor]) -> Vec<report::Class> {
+        let scores = outputs.first().map(score::reals).unwrap_or_default();
+        report::classes(module.program(), &scores, self.top)
+    }
+}
+
+impl Run {
+    pub(super) fn run(self) -> Result<()> {
+        let (job, shown) = match &self.model {
+            Some(path) => (self.compilation.open(path)?, None),
+            None => (self.compilation.digits()?, Some(digits::SAMPLE_DIGIT)),
+        };
+        let preprocess = job.options.preprocess.clone().unwrap_or_default();
+        let ty = job.model.input()?;
+        let given = self
+            .input
+            .pick(|path| Samples::open(path, &preprocess, ty))?;
+        // What the sample shows is known; what a given input shows is not.
+        let shown = shown.filter(|_| given.is_none());
+        let input = match given {
+            Some(input) => input,
+            None => {
+                Samples::from_image(&vta::parse_image(digits::SAMPLE)?, &preprocess, ty).get(0)?
+            }
+        };
+        self.infer(&job, [input], shown)
+    }
+
+    fn infer(&self, job: &Job, inputs: [Tensor; 1], shown: Option<usize>) -> Result<()> {
+        let bar = Bar::default();
+        let built = job.compile(&bar)?;
+        let order = self.output.order();
+        let mut module = Module::load_on(built.program.clone(), &job.options.design, order)?;
+        let outputs = module.run(&inputs)?;
+        let judgement = match self.no_verify {
+            true => None,
+            false => Some(Judge::new(&built)?.judge(&inputs, &outputs)?),
+        };
+        drop(bar);
+        self.print(&built, &module, &outputs, judgement.as_ref(), shown)?;
+        match judgement {
+            Some(judgement) if !judgement.bit_exact => Err(Error::bug(
+                "the simulated device and the integer network give different results",
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    fn print(
+        &self,
+        built: &Built,
+        module: &Module,
+        outputs: &[Tensor],
+        judgement: Option<&Judgement>,
+        shown: Option<usize>,
+    ) -> Result<()> {
+        let program = module.program();
+        let (classes, counters) = (self.output.classes(module, outputs), module.counters());
+        if self.output.json {
+            let mut value = report::run_json(program, &classes, &counters);
+            if let Some(judgement) = judgement {
+                value["float"] = json!({
+                    "top": report::classes(&built.program, &judgement.float, self.output.top),
+                    "agrees": judgement.agrees(),
+                    "margin": score::margin(&judgement.float),
+                    "snr_db": judgement.snr_db(),
+                });
+                value["bit_exact"] = json!(judgement.bit_exact);
+            }
+            if let Some(digit) = shown {
+                value["shown"] = json!(digit);
+            }
+            return output::print_json(&value);
+        }
+        let mut text = report::run(program, &classes, &counters)?;
+        if let Some(judgement) = judgement {
+            text += &format!("\n{}", verdict(judgement));
+        }
+        if let Some(digit) = shown {
+            let read = score::top(&score::reals(&outputs[0]), 1)[0];
+            text += &format!("\nThe network reads a {read}; the image shows a {digit}.\n");
+        }
+        output::print(text)
+    }
+}
+
+/// How the device's result compares.
+fn verdict(judgement: &Judgement) -> String {
+    let best = score::top(&judgement.float, 1);
+    let best = best
+        .first()
+        .map_or("no class".to_owned(), |c| format!("class {c}"));
+    let margin = score::margin(&judgement.float);
+    let margin = margin.map_or(String::new(), |m| {
+        format!(", {m:.2} standard deviations above the next")
+    });
+    let snr = match judgement.snr_db() {
+        Some(snr) => format!("signal-to-noise ratio {snr:.1} dB"),
+        None => "no difference".to_owned(),
+    };
+    let exact = match judgement.bit_exact {
+        true => "equal, bit for bit",
+        false => "DIFFERENT",
+    };
+    format!(
+        "against the float network: {best} there{margin}; {snr}\n\
+         against the integer network: {exact}\n"
+    )
+}

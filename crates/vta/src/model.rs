@@ -1,0 +1,74 @@
+//! Networks as they come: read, checked and prepared.
+
+use std::path::Path;
+
+use vta_graph::{Graph, Op, TensorType, passes};
+
+use crate::{Error, Result, read};
+
+/// A network ready to be quantized (if it is not yet) and compiled.
+#[derive(Clone, Debug)]
+pub struct Model {
+    graph: Graph,
+    notes: Vec<String>,
+}
+
+impl Model {
+    /// The network of an ONNX file, named after the file.
+    pub fn open(path: &Path) -> Result<Model> {
+        let name = path.file_stem().unwrap_or_default().to_string_lossy();
+        Model::from_bytes(&name, &read(path)?).map_err(|e| e.at(path.display()))
+    }
+
+    /// The network of the bytes of an ONNX file.
+    pub fn from_bytes(name: &str, onnx: &[u8]) -> Result<Model> {
+        let imported = vta_onnx::import(onnx)?;
+        let mut model = Model::from_graph(imported.graph)?;
+        model.graph.name = name.to_owned();
+        model.notes = imported.notes;
+        Ok(model)
+    }
+
+    /// A network that is a graph already: of floats, or with `quantize` and `dequantize`.
+    pub fn from_graph(mut graph: Graph) -> Result<Model> {
+        graph.verify()?;
+        passes::prepare(&mut graph)?;
+        let notes = Vec::new();
+        Ok(Model { graph, notes })
+    }
+
+    /// The prepared graph.
+    pub fn graph(&self) -> &Graph {
+        &self.graph
+    }
+
+    /// What was assumed while reading, one sentence each.
+    pub fn notes(&self) -> &[String] {
+        &self.notes
+    }
+
+    /// Whether the network brings its own scales, so that it needs no calibration.
+    pub fn is_quantized(&self) -> bool {
+        let quantizes = |op: &Op| matches!(op, Op::Quantize(..) | Op::Dequantize(_));
+        self.graph.nodes.iter().any(|node| quantizes(&node.op))
+    }
+
+    /// The type of the one input.
+    ///
+    /// # Errors
+    /// If the network has several inputs: files hold one.
+    pub fn input(&self) -> Result<&TensorType> {
+        match self.graph.inputs[..] {
+            [input] => Ok(&self.graph.value(input).ty),
+            _ => Err(inputs(self.graph.inputs.len())),
+        }
+    }
+}
+
+/// The error of a network whose inputs do not fit one file.
+pub(crate) fn inputs(count: usize) -> Error {
+    Error::input(format!(
+        "the network has {count} inputs, and a file gives one"
+    ))
+    .help("networks of one input run from files; run others through the library")
+}
