@@ -20,12 +20,12 @@ pub fn run(graph: &mut Graph) -> Result<(), GraphError> {
         let Some(dense) = rw.only_producer(node.inputs[0]).cloned() else {
             return Ok(Rewrite::Keep);
         };
-        match (
-            &dense.op,
-            rw.shape(dense.inputs[0]).len(),
-            rw.graph.constant(dense.inputs[1]),
-        ) {
-            (Op::QDense(zero_point), 2, Some(_)) => convolve(rw, node, &dense, *zero_point),
+        let Op::QDense(zero_point) = dense.op else {
+            return Ok(Rewrite::Keep);
+        };
+        let (x, weight) = (dense.inputs[0], dense.inputs[1]);
+        match (rw.shape(x).len(), rw.graph.constant(weight)) {
+            (2, Some(_)) => convolve(rw, node, &dense, zero_point),
             _ => Ok(Rewrite::Keep),
         }
     })?;
