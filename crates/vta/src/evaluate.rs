@@ -21,11 +21,11 @@ const CLOSE_CALL: f64 = 0.2;
 pub struct Evaluation {
     /// Samples.
     pub n: usize,
-    /// Share of samples that the float network (of a quantized one: its own graph, in floats)
-    /// gives a right class; present where classes are known, as the next.
+    /// Share that the float network (of a quantized one: its own graph, in floats) gives a right
+    /// class, of the samples whose classes are known; absent where none is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub float_top1: Option<f64>,
-    /// Share of samples that the device gives a right class.
+    /// The same of the device.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub vta_top1: Option<f64>,
     /// Share of samples that both give the same class; absent where the output is a copy of the
@@ -157,7 +157,7 @@ fn summarize(
     let [mut float_noise, mut vta_noise] = [Noise::default(); 2];
     let (mut float_hits, mut vta_hits, mut agreed) = (0, 0, 0);
     let (mut clear, mut clear_agreed) = (0, 0);
-    let mut labelled = true;
+    let mut labelled = 0;
     for (index, (judgement, input)) in judged.iter().enumerate() {
         let Judgement { float, vta, .. } = judgement;
         noise.add(float, vta);
@@ -167,27 +167,25 @@ fn summarize(
         agreed += usize::from(judgement.agrees());
         clear += usize::from(judgement.is_clear());
         clear_agreed += usize::from(judgement.is_clear() && judgement.agrees());
-        match samples.classes(index) {
-            Some(right) => {
-                in_range(index, right, float.len())?;
-                let hit = |scores| score::top(scores, 1).iter().any(|c| right.contains(c));
-                float_hits += usize::from(hit(float));
-                vta_hits += usize::from(hit(vta));
-            }
-            None => labelled = false,
+        if let Some(right) = samples.classes(index) {
+            in_range(index, right, float.len())?;
+            let hit = |scores| score::top(scores, 1).iter().any(|c| right.contains(c));
+            labelled += 1;
+            float_hits += usize::from(hit(float));
+            vta_hits += usize::from(hit(vta));
         }
     }
     let ends = [&graph.inputs[..], &graph.outputs[..]].map(|ids| match ids {
         [id] => Some(&graph.value(*id).ty),
         _ => None,
     });
-    let copies = !labelled && ends[0].is_some() && ends[0] == ends[1];
+    let copies = labelled == 0 && ends[0].is_some() && ends[0] == ends[1];
     let differing = judged.iter().enumerate().filter(|(_, (j, _))| !j.bit_exact);
     let differing: Vec<usize> = differing.map(|(index, _)| index).collect();
     Ok(Evaluation {
         n,
-        float_top1: share(float_hits, n).filter(|_| labelled),
-        vta_top1: share(vta_hits, n).filter(|_| labelled),
+        float_top1: share(float_hits, labelled),
+        vta_top1: share(vta_hits, labelled),
         agreement: share(agreed, n).filter(|_| !copies),
         clear_agreement: share(clear_agreed, clear).filter(|_| !copies),
         bit_exact: differing.is_empty(),

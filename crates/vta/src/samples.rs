@@ -21,7 +21,7 @@ pub struct Samples {
     raw: Raw,
     preprocess: Preprocess,
     ty: TensorType,
-    /// The right classes of each sample.
+    /// The right classes of each sample; none where they are not known.
     labels: Option<Vec<Vec<usize>>>,
 }
 
@@ -48,7 +48,7 @@ impl Samples {
     /// - an `.npy` file is what [`Samples::from_array`] makes of it;
     /// - a folder holds `x.npy`, or photographs, or one `.npy` file; labels come from `y.npy` (an
     ///   integer for each sample) or from the column `label` of `labels.csv` (right classes with
-    ///   `|` between them), whose column `file`, if present, names the photographs.
+    ///   `|` between them, or nothing), whose column `file`, if present, names the photographs.
     pub fn open(path: &Path, preprocess: &Preprocess, ty: &TensorType) -> Result<Samples> {
         let here = |e: Error| e.at(path.display());
         if path.is_dir() {
@@ -206,7 +206,8 @@ impl Samples {
 
     /// The right classes of a sample, where they are known.
     pub fn classes(&self, index: usize) -> Option<&[usize]> {
-        Some(self.labels.as_ref()?.get(index)?)
+        let classes = self.labels.as_ref()?.get(index)?;
+        (!classes.is_empty()).then_some(classes)
     }
 
     /// The input tensor of a sample.
@@ -288,8 +289,11 @@ fn classes(path: &Path) -> Result<Vec<Vec<usize>>> {
         })
 }
 
-/// The classes of a cell: `281|282`.
+/// The classes of a cell: `281|282`; none where it is empty.
 fn alternatives(row: usize, cell: &str) -> Result<Vec<usize>> {
+    if cell.trim().is_empty() {
+        return Ok(Vec::new());
+    }
     let classes = cell.split('|').map(|class| class.trim().parse().ok());
     classes.collect::<Option<_>>().ok_or_else(|| {
         Error::input(format!("row {}: `{cell}` is no class", row + 1))
