@@ -6,7 +6,7 @@
 //! scales; both are scored on `dev/SET`. Models of ImageNet, whose inputs are photographs to
 //! be decoded, are calibrated on one recorded input and compared on the other.
 //!
-//! Options: `--method max|mse|entropy|SHARE`, `--asymmetric`, `--shift`, `--no-equalize`,
+//! Options: `--method max|mse|entropy|SHARE`, `--symmetric`, `--shift`, `--no-equalize`,
 //! `--no-bias-correction`, `--bits INP,WGT,ACC`, `-n IMAGES`.
 
 use std::error::Error;
@@ -108,7 +108,7 @@ fn arguments() -> Fallible<(QuantOptions, usize, Vec<String>)> {
                     share => RangeMethod::Percentile(share.parse()?),
                 }
             }
-            "--asymmetric" => options.scheme = Scheme::Asymmetric,
+            "--symmetric" => options.scheme = Scheme::Symmetric,
             "--shift" => options.mode = RequantMode::Shift,
             "--no-equalize" => options.equalize = false,
             "--no-bias-correction" => options.correct_bias = false,

@@ -107,9 +107,9 @@ impl ChannelSums {
     }
 }
 
-/// The mean of each channel (axis 1) over all of these tensors.
-pub(super) fn channel_means(tensors: &[Tensor]) -> Vec<f32> {
+/// The mean of each channel (axis 1).
+pub(super) fn channel_means(tensor: &Tensor) -> Vec<f32> {
     let mut sums = ChannelSums::default();
-    tensors.iter().for_each(|t| sums.add(t));
+    sums.add(tensor);
     sums.means()
 }

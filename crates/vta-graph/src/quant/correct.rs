@@ -6,24 +6,42 @@
 //! of the layers, so that each sees its inputs as corrected. After Nagel et al., "Data-Free
 //! Quantization Through Weight Equalization and Bias Correction" (2019), section 4.2, with
 //! calibration inputs.
+//!
+//! A difference that varies from input to input as much as its mean says little about the
+//! next input: the mean counts by the share of it that its standard error leaves.
 
-use super::calibrate::{Ranges, channel_means};
-use crate::interp::eval;
+use super::calibrate::channel_means;
+use crate::interp::{Interpreter, eval};
 use crate::{Graph, GraphError, Op, Tensor, ValueId};
 
 /// Runs at once: all of their live activations are held.
 pub(super) const MAX_RUNS: usize = 64;
 
-/// The mean of each output channel of every layer of a float graph, in order.
-pub(super) fn layer_means(graph: &Graph, ranges: &Ranges) -> Vec<Option<Vec<f32>>> {
-    let layers = graph.nodes.iter().filter(|n| is_layer(&n.op));
-    let mean = layers.map(|n| {
-        // The channels of a dense layer are on axis 1 if it has two.
-        let on_axis_1 = matches!(graph.value(n.output).ty.shape.len(), 2 | 4);
-        let seen = ranges.of(n.output).filter(|_| on_axis_1)?;
-        Some(seen.mean.clone())
-    });
-    mean.collect()
+/// The mean of each output channel, run by run, of one layer.
+pub(super) type LayerMeans = Vec<Vec<f32>>;
+
+/// The means of every layer of a float graph, in the order of its nodes.
+///
+/// # Errors
+/// If an input is not what the graph declares.
+pub(super) fn layer_means(
+    graph: &Graph,
+    inputs: &[Vec<Tensor>],
+) -> Result<Vec<LayerMeans>, GraphError> {
+    let layers: Vec<ValueId> = (graph.nodes.iter())
+        .filter(|n| is_layer(&n.op))
+        .map(|n| n.output)
+        .collect();
+    let mut means = vec![LayerMeans::new(); layers.len()];
+    let interpreter = Interpreter::new(graph)?;
+    for input in inputs {
+        interpreter.run_with(input, &mut |v, tensor| {
+            if let Some(layer) = layers.iter().position(|&l| l == v) {
+                means[layer].push(channel_means(tensor));
+            }
+        })?;
+    }
+    Ok(means)
 }
 
 /// Corrects the biases of a graph that [`super::quantize`] made of the float graph whose layers
@@ -33,7 +51,7 @@ pub(super) fn layer_means(graph: &Graph, ranges: &Ranges) -> Vec<Option<Vec<f32>
 /// If an operator has no result.
 pub(super) fn correct_biases(
     graph: &mut Graph,
-    means: &[Option<Vec<f32>>],
+    means: &[LayerMeans],
     inputs: &[Vec<Tensor>],
 ) -> Result<(), GraphError> {
     let mut readers = vec![0usize; graph.values.len()];
@@ -63,9 +81,11 @@ pub(super) fn correct_biases(
             .collect();
         let mut results = results.map_err(|why| GraphError::node(&node.name, &node.op, why))?;
         if is_layer(&node.op) {
-            let weight = graph.constant(node.inputs[1]);
-            if let (Some(Some(mean)), None) = (means.next(), weight) {
-                let error = error(mean, &results);
+            let quantized = graph.constant(node.inputs[1]).is_none();
+            // The channels of a dense layer are on axis 1 if it has two.
+            let on_axis_1 = matches!(graph.value(node.output).ty.shape.len(), 2 | 4);
+            if let Some(means) = means.next().filter(|_| quantized && on_axis_1) {
+                let error = error(means, &results);
                 for result in &mut results {
                     *result = shifted(result, &error);
                 }
@@ -88,10 +108,26 @@ fn is_layer(op: &Op) -> bool {
     matches!(op, Op::Conv(_) | Op::Dense)
 }
 
-/// By how much the results miss the mean of each channel.
-fn error(mean: &[f32], results: &[Tensor]) -> Vec<f32> {
-    let seen = channel_means(results);
-    mean.iter().zip(seen).map(|(m, s)| m - s).collect()
+/// By how much the results miss the mean of each channel, as far as that is more than chance.
+fn error(means: &LayerMeans, results: &[Tensor]) -> Vec<f32> {
+    let seen: LayerMeans = results.iter().map(channel_means).collect();
+    let runs = seen.len() as f64;
+    let channels = seen.first().map_or(0, Vec::len);
+    let of_channel = |c: usize| {
+        let difference = |run: usize| f64::from(means[run][c]) - f64::from(seen[run][c]);
+        let differences: Vec<f64> = (0..seen.len()).map(difference).collect();
+        let mean = differences.iter().sum::<f64>() / runs;
+        let squares: f64 = differences.iter().map(|d| (d - mean).powi(2)).sum();
+        let squared_error = squares / (runs - 1.0).max(1.0) / runs;
+        let share = (1.0 - squared_error / mean.powi(2)).max(0.0);
+        // One run cannot tell chance from error.
+        if runs > 1.0 && share.is_finite() {
+            (mean * share) as f32
+        } else {
+            0.0
+        }
+    };
+    (0..channels).map(of_channel).collect()
 }
 
 /// Channels are on axis 1.

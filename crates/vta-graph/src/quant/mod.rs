@@ -47,11 +47,7 @@ pub fn post_training(
         return quantize(graph, &ranges, options);
     }
     let runs = &inputs[..inputs.len().min(correct::MAX_RUNS)];
-    let means = if runs.len() < inputs.len() {
-        correct::layer_means(graph, &look(graph, runs)?)
-    } else {
-        correct::layer_means(graph, &ranges)
-    };
+    let means = correct::layer_means(graph, runs)?;
     quantize(graph, &ranges, options)?;
     correct::correct_biases(graph, &means, runs)
 }
