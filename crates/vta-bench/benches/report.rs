@@ -1,0 +1,140 @@
+//! `cargo bench -p vta-bench -- --help`
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use clap::Parser;
+use vta_bench::{Gemm, Report, best, network, peak};
+use vta_isa::{Design, HwConfig};
+use vta_sim::FuncSim;
+
+/// Speed of the functional simulator; time and memory of compiling a network.
+#[derive(Parser)]
+struct Arguments {
+    /// The design: a preset, or a file with the keys of vta_config.json.
+    #[arg(long, value_name = "NAME|FILE.json", default_value = "default")]
+    config: String,
+    /// Side of the matrices.
+    #[arg(long, value_name = "N", default_value_t = 1024)]
+    gemm: usize,
+    /// A network of the zoo.
+    #[arg(long, value_name = "NAME", default_value = "resnet18")]
+    network: String,
+    /// Inputs of seeded noise to calibrate on.
+    #[arg(long, value_name = "N", default_value_t = 4)]
+    calibration: usize,
+    /// Seed of the weights and the noise.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    seed: u64,
+    /// How often each is measured; the best counts.
+    #[arg(long, value_name = "N", default_value_t = 3)]
+    repeat: u32,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+    /// What `cargo bench` passes.
+    #[arg(long, hide = true)]
+    bench: bool,
+}
+
+fn main() -> Result<()> {
+    let arguments = Arguments::parse();
+    let design = design(&arguments.config)?;
+    let mut report = Report::default();
+    gemm(&arguments, &design, &mut report)?;
+    network(&arguments, &design, &mut report)?;
+    if arguments.json {
+        println!("{}", report.json());
+    } else {
+        print!("{}", report.table());
+    }
+    Ok(())
+}
+
+fn design(name: &str) -> Result<Design> {
+    let config = match HwConfig::preset(name) {
+        Some(config) => config,
+        None => {
+            let text = std::fs::read_to_string(name);
+            let text = text.with_context(|| {
+                let presets = HwConfig::PRESETS.join(", ");
+                format!("{name} is neither a file nor one of {presets}")
+            })?;
+            HwConfig::from_json(&text).with_context(|| name.to_owned())?
+        }
+    };
+    config.design().with_context(|| name.to_owned())
+}
+
+fn gemm(arguments: &Arguments, design: &Design, report: &mut Report) -> Result<()> {
+    let size = arguments.gemm;
+    // The values do not matter to the time, nor does what they overflow.
+    let values = |seed: usize| -> Vec<i8> {
+        let value = |i: usize| (i.wrapping_mul(seed) >> 7) as i8;
+        (0..size * size).map(value).collect()
+    };
+    let mut gemm = Gemm::new(design, [size; 3], &values(0x9e37), &values(0x79b9))?;
+    let mut sim = FuncSim::new(design);
+    let (result, time) = best(arguments.repeat, || gemm.run(&mut sim));
+    let macs = result?.macs;
+    ensure!(macs >= gemm.macs(), "the stream does less than the product");
+    let name = format!("gemm {size}x{size}x{size}");
+    report.add(format!("{name}: time"), time.as_secs_f64(), "s");
+    report.add(format!("{name}: speed"), giga(gemm.macs(), time), "GMAC/s");
+    Ok(())
+}
+
+fn network(arguments: &Arguments, design: &Design, report: &mut Report) -> Result<()> {
+    let (name, seed) = (&arguments.network, arguments.seed);
+    let onnx = vta_onnx::export(&vta_zoo::build(name, seed)?)?;
+    peak::reset();
+    let build = || network::build(&onnx, design, arguments.calibration, seed);
+    let (first, compile_peak) = (build()?, peak::bytes());
+    let mut phases = first.phases.clone();
+    for _ in 1..arguments.repeat {
+        for (phase, again) in phases.iter_mut().zip(build()?.phases) {
+            phase.1 = phase.1.min(again.1);
+        }
+    }
+    for &(phase, time) in &phases {
+        report.add(format!("{name}: {phase}"), time.as_secs_f64(), "s");
+    }
+    let total: Duration = phases.iter().map(|&(_, time)| time).sum();
+    report.add(format!("{name}: file to program"), total.as_secs_f64(), "s");
+    if let Some(bytes) = compile_peak {
+        report.add(format!("{name}: memory to compile"), mega(bytes), "MB");
+    }
+
+    peak::reset();
+    let mut ran = network::run(&first, design, seed)?;
+    let run_peak = peak::bytes();
+    for _ in 1..arguments.repeat {
+        let again = network::run(&first, design, seed)?;
+        for (phase, again) in ran.phases.iter_mut().zip(again.phases) {
+            phase.1 = phase.1.min(again.1);
+        }
+        ran.oracle = ran.oracle.min(again.oracle);
+    }
+    let [(_, streams), _] = ran.phases;
+    for (phase, time) in ran.phases {
+        report.add(format!("{name}: {phase}"), time.as_secs_f64(), "s");
+    }
+    report.add(
+        format!("{name}: speed"),
+        giga(ran.counters.macs, streams),
+        "GMAC/s",
+    );
+    report.add(format!("{name}: oracle"), ran.oracle.as_secs_f64(), "s");
+    if let Some(bytes) = run_peak {
+        report.add(format!("{name}: memory to run"), mega(bytes), "MB");
+    }
+    Ok(())
+}
+
+fn giga(count: u64, time: Duration) -> f64 {
+    count as f64 / time.as_secs_f64() / 1e9
+}
+
+fn mega(bytes: u64) -> f64 {
+    bytes as f64 / 1e6
+}

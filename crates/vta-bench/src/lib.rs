@@ -1,0 +1,31 @@
+//! Measurements of the whole stack, which `cargo bench` reports.
+//!
+//! [`Gemm`] is a matrix product as a raw stream: the speed of the simulator alone. [`network`]
+//! takes a network from its file to its results and times each phase. [`peak`] is the memory
+//! that it took. [`Report`] prints what was found.
+//!
+//! Not for statistics on small functions: whatever is measured here takes milliseconds to
+//! minutes, and the best of a few repetitions stands for it.
+
+mod gemm;
+pub mod network;
+pub mod peak;
+mod report;
+
+use std::time::{Duration, Instant};
+
+pub use gemm::Gemm;
+pub use report::Report;
+
+/// Calls `work` `repeat` times (at least once); gives its last result and the shortest time.
+pub fn best<T>(repeat: u32, mut work: impl FnMut() -> T) -> (T, Duration) {
+    let mut timed = || {
+        let start = Instant::now();
+        (work(), start.elapsed())
+    };
+    let first = timed();
+    (1..repeat).fold(first, |(_, shortest), _| {
+        let (result, time) = timed();
+        (result, time.min(shortest))
+    })
+}

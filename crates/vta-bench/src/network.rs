@@ -1,0 +1,114 @@
+//! A network from its ONNX file to its results, phase by phase.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use rand::{Rng, SeedableRng, rngs::StdRng};
+use vta_compiler::Compiled;
+use vta_graph::interp::Interpreter;
+use vta_graph::passes::{prepare, to_integers};
+use vta_graph::quant::{QuantOptions, QuantTarget, post_training};
+use vta_graph::{DType, Graph, Tensor};
+use vta_isa::Design;
+use vta_runtime::{Network, SimDevice};
+use vta_sim::Counters;
+
+/// What a phase took.
+pub type Phase = (&'static str, Duration);
+
+/// A compiled network and what it was compiled from.
+pub struct Built {
+    /// The oracle's graph.
+    pub integer: Graph,
+    /// What devices run.
+    pub compiled: Compiled,
+    /// Import, preparation, quantization, lowering, compilation, in that order.
+    pub phases: Vec<Phase>,
+}
+
+/// One inference.
+pub struct Ran {
+    /// The device's counters.
+    pub counters: Counters,
+    /// Time in streams, and in everything else (host operators, transfers).
+    pub phases: [Phase; 2],
+    /// Time of the oracle.
+    pub oracle: Duration,
+}
+
+/// Compiles an ONNX file with one `f32` input, calibrated on `calibration` inputs of noise
+/// that `seed` determines.
+///
+/// # Errors
+/// Those of every phase.
+pub fn build(onnx: &[u8], design: &Design, calibration: usize, seed: u64) -> Result<Built> {
+    let mut phases = Vec::new();
+    let mut start = Instant::now();
+    let mut lap = |name| {
+        phases.push((name, start.elapsed()));
+        start = Instant::now();
+    };
+    let mut graph = vta_onnx::import(onnx)?.graph;
+    lap("import");
+    prepare(&mut graph)?;
+    lap("prepare");
+    let target = QuantTarget {
+        inp_bits: design.inp_bits(),
+        wgt_bits: design.wgt_bits(),
+        acc_bits: design.acc_bits(),
+    };
+    let options = QuantOptions {
+        target,
+        ..QuantOptions::default()
+    };
+    let inputs = noise(&graph, calibration, seed)?;
+    post_training(&mut graph, &inputs, &options)?;
+    lap("quantize");
+    to_integers(&mut graph, &target)?;
+    lap("to integers");
+    let compiled = vta_compiler::compile(&graph, design)?;
+    lap("compile");
+    Ok(Built {
+        integer: graph,
+        compiled,
+        phases,
+    })
+}
+
+/// Runs a network on one input of noise, and the oracle on the same.
+///
+/// # Errors
+/// Those of the device; a result that is not the oracle's.
+pub fn run(built: &Built, design: &Design, seed: u64) -> Result<Ran> {
+    let inputs = noise(&built.integer, 1, seed)?.remove(0);
+    let mut network = Network::load(&built.compiled.program, SimDevice::new(design))?;
+    let outputs = network.run(&inputs)?;
+    let stats = network.stats();
+    let time = |stream: bool| {
+        let steps = stats.steps.iter();
+        let steps = steps.filter(|step| (step.what == "run") == stream);
+        steps.map(|step| step.time).sum()
+    };
+    let start = Instant::now();
+    let expected = Interpreter::new(&built.integer)?.run(&inputs)?;
+    let oracle = start.elapsed();
+    ensure!(outputs == expected, "the simulator and the oracle differ");
+    Ok(Ran {
+        counters: stats.counters,
+        phases: [("streams", time(true)), ("host", time(false))],
+        oracle,
+    })
+}
+
+/// Runs of seeded noise in [-1, 1).
+fn noise(graph: &Graph, runs: usize, seed: u64) -> Result<Vec<Vec<Tensor>>> {
+    let input = graph.inputs.first().context("a network without input")?;
+    let ty = &graph.value(*input).ty;
+    ensure!(ty.dtype == DType::F32, "the input is {ty}, not f32");
+    let mut random = StdRng::seed_from_u64(seed);
+    let mut tensor = || {
+        let values = (0..ty.len()).map(|_| random.random_range(-1.0..1.0));
+        Tensor::f32(ty.shape.clone(), values.collect())
+    };
+    Ok((0..runs).map(|_| vec![tensor()]).collect())
+}
