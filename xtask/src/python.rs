@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use anyhow::Result;
 
 use crate::Workspace;
-use crate::step::{Outcome, run_command};
+use crate::step::{Outcome, cargo, run_command};
 
 /// What the package's tests import.
 const REQUIREMENTS: &[&str] = &["numpy", "maturin>=1.7,<2", "pytest"];
@@ -27,8 +27,12 @@ pub(crate) fn test(workspace: &Workspace) -> Result<Outcome> {
         create.args(["-m", "venv", "--clear"]).arg(&environment);
         run_command(&mut create)?;
     }
+    // The tests compare the package with the command line.
+    run_command(&mut cargo("build --package vta --locked --quiet"))?;
+    let program = workspace.metadata.target_directory.join("debug/vta");
     let run = |arguments: &[&str]| {
         let mut command = Command::new(&python);
+        command.env("VTA_BIN", &program);
         // A pip that asks, or that looks for its own successor, has no place in CI.
         command.env("PIP_NO_INPUT", "1");
         command.env("PIP_DISABLE_PIP_VERSION_CHECK", "1");
