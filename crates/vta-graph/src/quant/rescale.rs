@@ -43,9 +43,10 @@ pub(crate) fn requant_shift(
     if let Some(shift) = power_of_two(ratio).filter(|&k| k <= max_shift) {
         return shift;
     }
-    let largest = |v: &[f64]| v.iter().fold(0.0, |m: f64, x| m.max(x.abs()));
-    let mult = largest(ratio);
-    let add = largest(offset) + f64::from(out.zero_point.abs()) + 0.5;
+    let zero_point = f64::from(out.zero_point);
+    let mult = ratio.iter().copied().fold(0.0, f64::max);
+    let add = offset.iter().map(|o| (o + zero_point).abs());
+    let add = add.fold(0.0, f64::max) + 0.5;
     let fits = |&s: &u32| {
         (mult * exp2(s)).round() <= f64::from(i32::MAX) && add * exp2(s) < target.acc_max() as f64
     };

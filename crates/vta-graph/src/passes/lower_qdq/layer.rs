@@ -5,6 +5,9 @@ use crate::passes::rewrite::{Rewrite, Rewriter};
 use crate::quant::{requant, requant_shift};
 use crate::{Node, Op, Tensor, ValueId};
 
+/// Steps of the result to one of the sum from which rounding a bias to the latter shows.
+const COARSE: f64 = 1.0 / 16.0;
+
 /// Constant weights and what their integers stand for.
 struct Weight {
     value: ValueId,
@@ -67,7 +70,8 @@ impl Lowering<'_> {
     /// The integer bias, and the requantization after the sums.
     ///
     /// A channel whose multiplier would keep few bits has next to no influence on the result,
-    /// and a bias in its tiny unit would be huge: there the bias goes into the addend.
+    /// and a bias in its tiny unit would be huge: there the bias goes into the addend. Where the
+    /// unit is coarse instead, the addend takes what rounding leaves of the bias.
     fn epilogue(&self, from: Scale, weight: &Weight, bias: &[f64]) -> (Vec<i32>, crate::Requant) {
         let out = self.chain.out;
         let result = f64::from(self.chain.scale.scale);
@@ -88,6 +92,9 @@ impl Lowering<'_> {
                 offset[c] = (b / result).clamp(-reach - zero, reach - zero);
             } else {
                 integers[c] = sum as i32;
+                if unit(c) > COARSE * result {
+                    offset[c] = (b - sum * unit(c)) / result;
+                }
             }
         }
         (integers, requant(self.target, &ratio, &offset, out))
