@@ -85,20 +85,20 @@ impl Samples {
             0 => 0,
             n => wanted / n,
         };
-        let array = match &shape[..] {
+        let array = match shape[..] {
             _ if array.ty().len() == wanted => Array {
                 count: 1,
                 stride: wanted,
-                shape,
+                shape: shape.clone(),
                 array,
             },
-            &[count, ref sample @ ..] if per_row == wanted => Array {
+            [count, ref sample @ ..] if per_row == wanted => Array {
                 count,
                 stride: wanted,
                 shape: sample.to_vec(),
                 array,
             },
-            &[time, features] if is_vector && rows * features == wanted && time >= rows => Array {
+            [time, features] if is_vector && rows * features == wanted && time >= rows => Array {
                 count: time - rows + 1,
                 stride: features,
                 shape: vec![wanted],

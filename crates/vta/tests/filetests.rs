@@ -2,7 +2,8 @@
 //!
 //! The input is commands, each after `$ ` with the lines of its here-document, if any. They
 //! run in turn in an empty folder, and the outcome is the transcript: each command, what it
-//! printed (both streams), and its exit status unless that is 0.
+//! printed (both streams), and its exit status unless that is 0. `$DIGITS` is the folder of the
+//! digits network.
 
 use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
@@ -46,11 +47,13 @@ fn run(script: &str, folder: &Path) -> Result<String, String> {
     let inherited = env::var_os("PATH").unwrap_or_default();
     let path = programs.into_iter().map(Path::to_owned);
     let path = env::join_paths(path.chain(env::split_paths(&inherited))).map_err(text)?;
+    let digits = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/digits");
     let output = Command::new("sh")
         .arg("-c")
         .arg(format!("exec 2>&1\n{script}"))
         .current_dir(folder)
         .env("PATH", path)
+        .env("DIGITS", digits)
         .stdin(Stdio::null())
         .output()
         .map_err(text)?;

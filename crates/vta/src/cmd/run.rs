@@ -175,10 +175,10 @@ impl Run {
 
 /// How the device's result compares.
 fn verdict(judgement: &Judgement) -> String {
-    let best = score::top(&judgement.float, 1);
-    let best = best
-        .first()
-        .map_or("no class".to_owned(), |c| format!("class {c}"));
+    let same = match (judgement.agrees(), score::top(&judgement.float, 1).first()) {
+        (false, Some(class)) => format!("class {class} there"),
+        _ => "the same class".to_owned(),
+    };
     let margin = score::margin(&judgement.float);
     let margin = margin.map_or(String::new(), |m| {
         format!(", {m:.2} standard deviations above the next")
@@ -192,7 +192,7 @@ fn verdict(judgement: &Judgement) -> String {
         false => "DIFFERENT",
     };
     format!(
-        "against the float network: {best} there{margin}; {snr}\n\
+        "against the float network: {same}{margin}; {snr}\n\
          against the integer network: {exact}\n"
     )
 }
