@@ -13,7 +13,7 @@ use vta_program::{Preprocess, Program};
 use crate::{Error, Model, Progress, Result};
 
 /// Inputs that synthetic calibration draws.
-const SYNTHETIC_INPUTS: usize = 4;
+const SYNTHETIC_INPUTS: usize = 2;
 
 /// Where the ranges of activations come from.
 #[derive(Clone, Debug, Default)]

@@ -1,13 +1,15 @@
 //! `vta eval`
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use clap::Args;
+use serde::Serialize;
 use vta::{Error, Evaluation, Result, Samples};
 
 use super::network::Compilation;
 use crate::bar::Bar;
-use crate::output;
+use crate::{output, report};
 
 /// Compile a network and score it on many inputs, next to the float network.
 #[derive(Args)]
@@ -27,6 +29,13 @@ pub(super) struct Eval {
     json: bool,
 }
 
+#[derive(Serialize)]
+struct Report<'a> {
+    #[serde(flatten)]
+    evaluation: &'a Evaluation,
+    notes: &'a BTreeMap<String, String>,
+}
+
 impl Eval {
     pub(super) fn run(self) -> Result<()> {
         let job = self.compilation.open(&self.model)?;
@@ -38,9 +47,13 @@ impl Eval {
         let evaluation = vta::evaluate(&built, &samples, limit, &job.options.design, &bar)
             .map_err(|e| e.at(self.data.display()))?;
         drop(bar);
+        let (program, scores) = (&built.program, text(&evaluation));
         match self.json {
-            true => output::print_json_line(&evaluation)?,
-            false => output::print(text(&evaluation))?,
+            true => output::print_json_line(&Report {
+                evaluation: &evaluation,
+                notes: &program.notes,
+            })?,
+            false => output::print(format!("{}\n{scores}", report::header(program)))?,
         }
         match &evaluation.differing[..] {
             [] => Ok(()),
