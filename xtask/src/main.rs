@@ -20,8 +20,8 @@ const USAGE: &str = "\
 usage: cargo xtask COMMAND
 
   test       install what the tests need, then run them
-  validate   all that must hold before a commit: format, lints, crate dependencies,
-             documentation and tests
+  lint       what is read rather than run: format, lints, crate dependencies, documentation
+  validate   both: all that must hold before a commit
 ";
 
 fn main() -> ExitCode {
@@ -29,6 +29,7 @@ fn main() -> ExitCode {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let result = match arguments[..] {
         ["test"] => run(test),
+        ["lint"] => run(lint),
         ["validate"] => run(validate),
         ["help" | "-h" | "--help"] => {
             print!("{USAGE}");
@@ -69,16 +70,12 @@ fn run(chore: fn(&Workspace) -> Result<()>) -> Result<()> {
     })
 }
 
-/// Nextest comes last, so that its summary line ends the output.
-fn test(workspace: &Workspace) -> Result<()> {
-    step::run(&[
-        Step::new("tools", tools::install_nextest),
-        Step::new("python", || python::test(workspace)),
-        nextest(),
-    ])
+fn validate(workspace: &Workspace) -> Result<()> {
+    lint(workspace)?;
+    test(workspace)
 }
 
-fn validate(workspace: &Workspace) -> Result<()> {
+fn lint(workspace: &Workspace) -> Result<()> {
     step::run(&[
         Step::new("crate dependencies", || {
             found(edges::check(&workspace.metadata))
@@ -94,12 +91,18 @@ fn validate(workspace: &Workspace) -> Result<()> {
             doc.env("RUSTDOCFLAGS", "-D warnings");
             doc
         }),
+    ])
+}
+
+/// Nextest comes last, so that its summary line ends the output.
+fn test(workspace: &Workspace) -> Result<()> {
+    step::run(&[
+        Step::new("tools", tools::install_nextest),
         Step::command(
             "documentation tests",
             cargo("test --workspace --doc --locked --quiet"),
         ),
         Step::new("python", || python::test(workspace)),
-        Step::new("tools", tools::install_nextest),
         nextest(),
     ])
 }
