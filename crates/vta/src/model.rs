@@ -60,13 +60,13 @@ impl Model {
     pub fn input(&self) -> Result<&TensorType> {
         match self.graph.inputs[..] {
             [input] => Ok(&self.graph.value(input).ty),
-            _ => Err(inputs(self.graph.inputs.len())),
+            _ => Err(one_input_only(self.graph.inputs.len())),
         }
     }
 }
 
 /// The error of a network whose inputs do not fit one file.
-pub(crate) fn inputs(count: usize) -> Error {
+pub(crate) fn one_input_only(count: usize) -> Error {
     Error::input(format!(
         "the network has {count} inputs, and a file gives one"
     ))

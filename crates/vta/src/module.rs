@@ -73,7 +73,7 @@ impl Module {
     fn sample_form(&self) -> Result<(Preprocess, &TensorType)> {
         let mut inputs = self.inputs();
         let (Some((_, ty)), None) = (inputs.next(), inputs.next()) else {
-            return Err(model::inputs(self.inputs().count()));
+            return Err(model::one_input_only(self.inputs().count()));
         };
         Ok((self.program.preprocess.clone().unwrap_or_default(), ty))
     }
