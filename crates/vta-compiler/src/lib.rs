@@ -3,7 +3,7 @@
 //! [`compile`] takes an integer graph and a design to a [`vta_program::Program`]: it decides
 //! what the accelerator runs ([`partition`]), lays tensors out in memory ([`plan`]), writes each
 //! operator as a loop nest and schedules it ([`ops`]), walks the nests into instructions
-//! ([`emit`]), orders those by tokens ([`tokens`]), and has every stream checked.
+//! ([`emit`]), orders those by tokens, and has every stream checked.
 //!
 //! It does not import or quantize networks, and runs nothing.
 

@@ -75,7 +75,7 @@ pub fn compile(integer: &Graph, design: &Design) -> Result<Compiled, CompileErro
     let arena = Arena::plan(&graph, &segments, &nests, design);
     let mut program = assemble(&graph, &segments, &arena, design)?;
     emit(&mut program, &graph, &segments, &nests, arena, design)?;
-    program.placement = placement(&graph, &segments, &reasons);
+    program.placement = placement(&graph, &segments, &reasons, design);
     check::streams(&program, design)?;
     Ok(Compiled {
         program,
@@ -399,13 +399,20 @@ fn placement(
     graph: &Graph,
     segments: &[Segment],
     reasons: &BTreeMap<String, String>,
+    design: &Design,
 ) -> Vec<Placement> {
     let mut out = Vec::new();
     for segment in segments {
         for &id in &segment.nodes {
             let node = graph.node(id);
             let (device, reason) = if segment.accelerated {
-                (Place::Vta, String::new())
+                (
+                    Place::Vta,
+                    format!(
+                        "scheduled; its sums provably fit {} bits",
+                        design.acc_bits()
+                    ),
+                )
             } else {
                 let name = &graph.value(node.output).name;
                 let reason = reasons.get(name).cloned();

@@ -47,6 +47,19 @@ pub struct Program {
     pub notes: BTreeMap<String, String>,
 }
 
+impl Program {
+    /// The arena as it is before the first inference, of a program that keeps the rules of
+    /// [`Program::check`].
+    pub fn arena(&self) -> Vec<u8> {
+        let mut arena = vec![0; self.arena_bytes as usize];
+        for section in &self.image {
+            let at = section.offset as usize;
+            arena[at..at + section.bytes.len()].copy_from_slice(&section.bytes);
+        }
+        arena
+    }
+}
+
 /// Initial bytes of a part of the arena.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ImageSection {

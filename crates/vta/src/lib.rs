@@ -33,7 +33,7 @@ pub use evaluate::{Evaluation, Judge, Judgement, evaluate};
 pub use file::{read, read_text, write};
 pub use labels::{parse_labels, read_labels};
 pub use model::Model;
-pub use module::{Module, arena, to_bytes};
+pub use module::{Module, to_bytes};
 pub use npy::parse_npy;
 pub use photo::parse_image;
 pub use progress::Progress;

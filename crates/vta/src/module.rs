@@ -93,13 +93,3 @@ impl Module {
 pub fn to_bytes(program: &Program) -> Result<Vec<u8>> {
     program.to_bytes().map_err(|e| Error::bug(e.to_string()))
 }
-
-/// A program's device memory before the first inference, from the start of its arena.
-pub fn arena(program: &Program) -> Vec<u8> {
-    let mut arena = vec![0; program.arena_bytes as usize];
-    for section in &program.image {
-        let at = section.offset as usize;
-        arena[at..at + section.bytes.len()].copy_from_slice(&section.bytes);
-    }
-    arena
-}

@@ -107,7 +107,7 @@ impl Check {
     fn program(&self, path: &Path) -> Result<Vec<Checked>> {
         let program = Module::read_program(path)?;
         let design = program.config.clone().design()?;
-        let dram = Dram::new(0, vta::arena(&program));
+        let dram = Dram::new(0, program.arena());
         let streams = program.streams.iter().enumerate();
         let name = |index| format!("{}, stream {index}", path.display());
         let options = self.options();

@@ -52,16 +52,16 @@ struct Pixels {
 #[derive(Args)]
 #[command(next_help_heading = "Quantization of float networks")]
 struct Quantization {
-    /// What of an activation's values integers cover: mse (least squared error), max (all),
-    /// entropy (least divergence), or a share of the values such as 0.9999.
-    #[arg(long, value_name = "METHOD", default_value = "mse", value_parser = ranges)]
-    ranges: RangeMethod,
-    /// Where zero lies in the integers.
-    #[arg(long, value_name = "SCHEME", default_value = "symmetric")]
-    zero: Zero,
-    /// How scales are carried out.
-    #[arg(long, value_name = "HOW", default_value = "multiply")]
-    requant: Requant,
+    /// What of an activation's values integers cover: mse (least squared error; the default),
+    /// max (all), entropy (least divergence), or a share of the values such as 0.9999.
+    #[arg(long, value_name = "METHOD", value_parser = ranges)]
+    ranges: Option<RangeMethod>,
+    /// Where zero lies in the integers [default: asymmetric].
+    #[arg(long, value_name = "SCHEME")]
+    zero: Option<Zero>,
+    /// How scales are carried out [default: multiply].
+    #[arg(long, value_name = "HOW")]
+    requant: Option<Requant>,
     /// Leave the ranges of channels as they are.
     #[arg(long)]
     no_equalize: bool,
@@ -88,19 +88,20 @@ enum Requant {
 
 impl Quantization {
     fn options(&self) -> QuantOptions {
+        let default = QuantOptions::default();
         QuantOptions {
-            method: self.ranges,
-            scheme: match self.zero {
+            method: self.ranges.unwrap_or(default.method),
+            scheme: self.zero.map_or(default.scheme, |zero| match zero {
                 Zero::Symmetric => Scheme::Symmetric,
                 Zero::Asymmetric => Scheme::Asymmetric,
-            },
-            mode: match self.requant {
+            }),
+            mode: self.requant.map_or(default.mode, |requant| match requant {
                 Requant::Multiply => RequantMode::Multiply,
                 Requant::Shift => RequantMode::Shift,
-            },
-            equalize: !self.no_equalize,
-            correct_bias: !self.no_bias_correction,
-            ..QuantOptions::default()
+            }),
+            equalize: default.equalize && !self.no_equalize,
+            correct_bias: default.correct_bias && !self.no_bias_correction,
+            ..default
         }
     }
 }
