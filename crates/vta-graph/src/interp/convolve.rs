@@ -1,9 +1,15 @@
 //! The sliding sum that float and integer convolution share.
 
+use std::ops::Range;
+
 use crate::ConvAttrs;
 
-/// Columns of the result that are summed together: their sums stay in the first-level cache.
-const TILE: usize = 512;
+/// Positions of the result that are summed side by side.
+const LANES: usize = 8;
+/// Output channels that are summed side by side: with the lanes, as many sums as registers hold.
+const ROWS: usize = 4;
+/// Elements of the gathered input that stay in the second-level cache.
+const GATHERED: usize = 1 << 16;
 
 /// What a convolution multiplies and sums.
 pub(super) struct Convolution<'a, T, A> {
@@ -21,42 +27,33 @@ impl<T: Copy + Default, A: Copy + Default> Convolution<'_, T, A> {
     /// The sums, `[N, O, OH, OW]`. Each is taken in the order of input channel, kernel row,
     /// kernel column; `mac(sum, x, weight)` adds one product.
     pub(super) fn sums(&self, out: [usize; 4], mac: impl Fn(A, T, T) -> A + Copy) -> Vec<A> {
-        let window = &self.attrs.window;
-        let [n, c, h, w] = self.x_shape;
-        let [_, o, mut oh, mut ow] = out;
-        let [kh, kw] = window.kernel;
-        let mut rows = Rows::new(window.stride[1]);
-        let mut x_hw = [h, w];
-        if window.kernel == [1, 1] && window.stride == [1, 1] && window.pads == [0; 4] {
-            // A product of matrices: all positions make one row.
-            (x_hw, oh, ow) = ([1, h * w], 1, h * w);
-        }
+        let [n, o, oh, ow] = out;
+        let [_, c, h, w] = self.x_shape;
         let (group_in, group_out) = (c / self.attrs.groups, o / self.attrs.groups);
-        let mut sums = vec![A::default(); n * o * oh * ow];
+        let taps = group_in * self.attrs.window.kernel.iter().product::<usize>();
+        let positions = oh * ow;
+        let tile = (GATHERED / taps.max(1)).max(1).next_multiple_of(LANES);
+        let mut sums = vec![A::default(); n * o * positions];
+        let mut gathered = vec![T::default(); taps * tile.min(positions.next_multiple_of(LANES))];
         for b in 0..n {
             for group in 0..self.attrs.groups {
-                let channels = (b * c + group * group_in) * h * w;
-                let planes = &self.x[channels..channels + group_in * h * w];
-                for oy in 0..oh {
-                    rows.fill(planes, x_hw, window, oy);
-                    for tile in (0..ow).step_by(TILE) {
-                        let width = TILE.min(ow - tile);
-                        for oc in group * group_out..(group + 1) * group_out {
-                            let at = ((b * o + oc) * oh + oy) * ow + tile;
-                            let sums = &mut sums[at..at + width];
-                            if let Some(bias) = self.bias {
-                                sums.fill(bias[oc]);
-                            }
-                            let taps = kh * kw;
-                            let weight = &self.weight[oc * group_in * taps..][..group_in * taps];
-                            for (row, weights) in weight.chunks_exact(kw).enumerate() {
-                                for (kx, &k) in weights.iter().enumerate() {
-                                    let x = rows
-                                        .shifted(row, kx * window.dilation[1] + tile * rows.stride);
-                                    for (s, &x) in sums.iter_mut().zip(x) {
-                                        *s = mac(*s, x, k);
-                                    }
-                                }
+                let planes = &self.x[(b * c + group * group_in) * h * w..][..group_in * h * w];
+                for first in (0..positions).step_by(tile) {
+                    let count = tile.min(positions - first);
+                    self.gather(planes, first..first + count, ow, &mut gathered);
+                    for oc in (0..group_out).step_by(ROWS) {
+                        let rows = ROWS.min(group_out - oc);
+                        let oc = group * group_out + oc;
+                        for (i, x) in gathered[..taps * count.next_multiple_of(LANES)]
+                            .chunks_exact(taps * LANES)
+                            .enumerate()
+                        {
+                            let block = self.block(oc, rows, taps, x, mac);
+                            let at = first + i * LANES;
+                            let lanes = LANES.min(positions - at);
+                            for (row, values) in block[..rows].iter().enumerate() {
+                                let to = (b * o + oc + row) * positions + at;
+                                sums[to..to + lanes].copy_from_slice(&values[..lanes]);
                             }
                         }
                     }
@@ -65,56 +62,64 @@ impl<T: Copy + Default, A: Copy + Default> Convolution<'_, T, A> {
         }
         sums
     }
-}
 
-/// The input rows under one output row: for each channel and kernel row, a padded row whose
-/// elements are sorted by their position modulo the stride, so that every kernel column reads
-/// a contiguous run.
-struct Rows<T> {
-    stride: usize,
-    /// Elements of one phase of one row.
-    phase_len: usize,
-    data: Vec<T>,
-}
-
-impl<T: Copy + Default> Rows<T> {
-    fn new(stride: usize) -> Self {
-        Rows {
-            stride,
-            phase_len: 0,
-            data: Vec::new(),
-        }
-    }
-
-    fn fill(&mut self, planes: &[T], [h, w]: [usize; 2], window: &crate::Window, oy: usize) {
-        let [top, left, _, right] = window.pads;
-        self.phase_len = (left + w + right).div_ceil(self.stride);
-        let row_len = self.phase_len * self.stride;
-        let kh = window.kernel[0];
-        self.data.clear();
-        self.data
-            .resize(planes.len() / (h * w) * kh * row_len, T::default());
-        for (row, to) in self.data.chunks_exact_mut(row_len).enumerate() {
-            let (channel, ky) = (row / kh, row % kh);
-            let y = oy * window.stride[0] + ky * window.dilation[0];
-            let Some(y) = y.checked_sub(top).filter(|y| *y < h) else {
-                continue;
-            };
-            let from = &planes[(channel * h + y) * w..][..w];
-            if self.stride == 1 {
-                to[left..left + w].copy_from_slice(from);
-                continue;
-            }
-            for (i, &x) in from.iter().enumerate() {
-                let i = left + i;
-                to[i % self.stride * self.phase_len + i / self.stride] = x;
+    /// The sums of `rows` output channels from `oc` on, at the positions of one gathered block.
+    fn block(
+        &self,
+        oc: usize,
+        rows: usize,
+        taps: usize,
+        x: &[T],
+        mac: impl Fn(A, T, T) -> A + Copy,
+    ) -> [[A; LANES]; ROWS] {
+        // Spare rows repeat the last one, so that the loop below has one shape.
+        let channel = |row: usize| oc + row.min(rows - 1);
+        let weight: [&[T]; ROWS] =
+            std::array::from_fn(|row| &self.weight[channel(row) * taps..][..taps]);
+        let mut sums: [[A; LANES]; ROWS] = std::array::from_fn(|row| {
+            [self.bias.map_or(A::default(), |bias| bias[channel(row)]); LANES]
+        });
+        for (tap, x) in x.chunks_exact(LANES).enumerate() {
+            for (sums, weight) in sums.iter_mut().zip(&weight) {
+                let k = weight[tap];
+                for (sum, &x) in sums.iter_mut().zip(x) {
+                    *sum = mac(*sum, x, k);
+                }
             }
         }
+        sums
     }
 
-    /// Every `stride`-th element of a padded row, from `offset` on.
-    fn shifted(&self, row: usize, offset: usize) -> &[T] {
-        let phase = row * self.stride + offset % self.stride;
-        &self.data[phase * self.phase_len..][offset / self.stride..self.phase_len]
+    /// Gathers what the windows at `positions` read, as `[position / LANES][tap][LANES]`.
+    fn gather(&self, planes: &[T], positions: Range<usize>, ow: usize, to: &mut [T]) {
+        let window = &self.attrs.window;
+        let [_, _, h, w] = self.x_shape;
+        let [kh, kw] = window.kernel;
+        let taps = planes.len() / (h * w) * kh * kw;
+        let blocks = positions
+            .clone()
+            .step_by(LANES)
+            .zip(to.chunks_exact_mut(taps * LANES));
+        for (first, block) in blocks {
+            // Row and column of each window's corner, counted in the padded input.
+            let corner: [[usize; 2]; LANES] = std::array::from_fn(|lane| {
+                let at = (first + lane).min(positions.end - 1);
+                [at / ow * window.stride[0], at % ow * window.stride[1]]
+            });
+            for (tap, lanes) in block.chunks_exact_mut(LANES).enumerate() {
+                let (ky, kx) = (tap / kw % kh, tap % kw);
+                let plane = &planes[tap / (kh * kw) * h * w..][..h * w];
+                for (value, [y, x]) in lanes.iter_mut().zip(corner) {
+                    // Above and left of the input wraps round to far below and right of it.
+                    let y = (y + ky * window.dilation[0]).wrapping_sub(window.pads[0]);
+                    let x = (x + kx * window.dilation[1]).wrapping_sub(window.pads[1]);
+                    *value = if y < h && x < w {
+                        plane[y * w + x]
+                    } else {
+                        T::default()
+                    };
+                }
+            }
+        }
     }
 }
