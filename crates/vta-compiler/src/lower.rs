@@ -24,6 +24,8 @@ pub struct Lowered {
     pub scheduled: Program,
     /// Elements of parameter `p`: `[channel block, vector, batch lane, lane]`.
     pub vectors: Vec<i32>,
+    /// Elements of parameter `e`, identity weights: `[block_out, block_in]`.
+    pub identity: Vec<i8>,
 }
 
 /// Why an operator cannot be lowered: every cause is a bug of the compiler.
@@ -71,6 +73,7 @@ pub(crate) fn lower(
                 naive,
                 scheduled,
                 vectors: vectors(steps, design),
+                identity: Vec::new(),
             }
         }
         (
@@ -83,14 +86,14 @@ pub(crate) fn lower(
             Selected::Add(steps),
         ) => {
             let shape = AddShape::new(*shape, in_layouts, out_layout);
-            let tile = tiling::add(&shape, stages::vectors(&steps.epilogue), design)
-                .expect("partition found a tile");
+            let tile = tiling::add(&shape, steps, design).expect("partition found a tile");
             let naive = add::naive(&name, &shape, steps, design);
             let scheduled = schedule::add(naive.clone(), &tile, steps, design)?;
             Lowered {
                 naive,
                 scheduled,
                 vectors: vectors(&steps.epilogue, design),
+                identity: steps.entry.weights(design),
             }
         }
         _ => unreachable!("an operator with its own arithmetic"),

@@ -182,9 +182,6 @@ fn addition(
     let Op::QAdd(sum, out) = &node.op else {
         unreachable!("a qadd")
     };
-    if !design.has_acc8() {
-        return Err("the design cannot load 8-bit values into 32-bit accumulators".to_string());
-    }
     let shape = four(graph, node.output)?;
     width("output", *out, design.out_bits())?;
     let mut operands = [(0, 0); 2];
@@ -204,7 +201,7 @@ fn addition(
     let shape = AddShape::new(shape, &[layout.clone(), layout.clone()], &layout);
     let lanes = shape.extents[1] * design.block_out();
     let steps = add::select(sum, operands, lanes, design)?;
-    tiling::add(&shape, stages::vectors(&steps.epilogue), design)
+    tiling::add(&shape, &steps, design)
         .ok_or("not even one register of its operands fits the scratchpad")?;
     Ok(steps)
 }

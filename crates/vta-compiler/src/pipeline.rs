@@ -10,6 +10,7 @@ use vta_program::{
 };
 
 use crate::lower::{self, LowerError, Lowered};
+use crate::ops::{add, stages};
 use crate::partition::{self, Partition};
 use crate::plan::{self, Request};
 use crate::segment::{self, Segment};
@@ -125,8 +126,8 @@ struct Arena {
     values: BTreeMap<ValueId, u64>,
     /// Packed weights, by value.
     weights: BTreeMap<ValueId, u64>,
-    /// Per-channel vectors, by node.
-    vectors: BTreeMap<NodeId, u64>,
+    /// Constants of an operator's own, by node and parameter.
+    own: BTreeMap<(NodeId, &'static str), u64>,
     /// Initial contents.
     image: Vec<ImageSection>,
     /// End of all of it, on a page: micro-ops follow.
@@ -143,7 +144,7 @@ impl Arena {
         let mut arena = Arena {
             values: BTreeMap::new(),
             weights: BTreeMap::new(),
-            vectors: BTreeMap::new(),
+            own: BTreeMap::new(),
             image: Vec::new(),
             end: 0,
         };
@@ -161,7 +162,13 @@ impl Arena {
                     .iter()
                     .flat_map(|v| v.to_le_bytes()[..bytes].to_vec());
                 let at = arena.constant(image.collect());
-                arena.vectors.insert(*id, at);
+                arena.own.insert((*id, stages::VECTORS), at);
+            }
+            if !lowered.identity.is_empty() {
+                let mut image = Vec::new();
+                bits::pack(&lowered.identity, design.wgt_bits(), &mut image);
+                let at = arena.constant(image);
+                arena.own.insert((*id, add::IDENTITY), at);
             }
         }
         let lifetimes = lifetimes(graph, segments);
@@ -359,8 +366,10 @@ fn emit(
                 params.insert(name.to_string(), *at.expect("a planned value"));
             }
             params.insert("y".to_string(), arena.values[&node.output]);
-            if let Some(&at) = arena.vectors.get(&id) {
-                params.insert("p".to_string(), at);
+            for name in [stages::VECTORS, add::IDENTITY] {
+                if let Some(&at) = arena.own.get(&(id, name)) {
+                    params.insert(name.to_string(), at);
+                }
             }
             lower::emit(&lowered[&id].scheduled, &params, &mut serial, &mut commands).map_err(
                 |source| CompileError::Lower {

@@ -63,6 +63,11 @@ fn run_nests(
             let data = lowered.vectors.iter().map(wrap).collect();
             arrays.insert("p".into(), Array { shape, data });
         }
+        if program.buffer("e").is_some() {
+            let shape = vec![1, design.block_out(), design.block_in()];
+            let data = lowered.identity.iter().map(|&v| v.into()).collect();
+            arrays.insert("e".into(), Array { shape, data });
+        }
         vta_tir::interp::run(program, &mut arrays).expect("it runs");
         let data: Vec<i64> = arrays["y"].data.iter().map(|&v| v.into()).collect();
         logical(

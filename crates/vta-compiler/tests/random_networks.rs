@@ -65,3 +65,30 @@ fn convolutions_run_on_the_accelerator_of_every_design() {
         assert_eq!(on_vta, 1, "{:?}", compiled.program.placement);
     }
 }
+
+#[test]
+fn additions_run_on_the_accelerator_of_every_design() {
+    for design in designs() {
+        let layer = Layer {
+            kind: 4,
+            channels: 1,
+            kernel: [1, 1],
+            stride: [1, 1],
+            dilation: [1, 1],
+            pads: [0; 4],
+            zero_point: 0,
+            shift: 4,
+            clip: (-128, 127),
+            seed: 7,
+        };
+        let graph = network(&design, [2, 21, 5, 9], &[layer]);
+        let compiled = vta_compiler::compile(&graph, &design).expect("it compiles");
+        let host: Vec<_> = compiled
+            .program
+            .placement
+            .iter()
+            .filter(|p| p.op == "qadd")
+            .collect();
+        assert!(host.is_empty(), "{host:?}");
+    }
+}

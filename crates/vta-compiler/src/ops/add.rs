@@ -2,7 +2,7 @@
 
 use vta_graph::{AddEpilogue, BlockedLayout};
 use vta_isa::{AluOp, Design};
-use vta_tir::{Access, Buffer, DType, Direction, Expr, Program, Scope, Stmt, ValueOp};
+use vta_tir::{Access, Buffer, DType, Direction, Expr, Program, Scope, Stmt, Value, ValueOp, var};
 
 use super::stages;
 use crate::epilogue::{self, EpilogueError, Step};
@@ -31,9 +31,53 @@ impl AddShape {
     }
 }
 
+/// Name of the parameter that holds identity weights.
+pub const IDENTITY: &str = "e";
+
+/// How an activation gets into the register file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Entry {
+    /// By a LOAD that widens 8-bit values.
+    Acc8,
+    /// By a GEMM with identity weights: for any operand width, if blocks are square.
+    Identity,
+}
+
+impl Entry {
+    /// What `design` can do; `None` if nothing, since a 1-bit weight is never 1.
+    pub fn of(design: &Design) -> Option<Entry> {
+        if design.has_acc8() {
+            return Some(Entry::Acc8);
+        }
+        let square = design.block_in() == design.block_out();
+        (square && design.wgt_bits() > 1).then_some(Entry::Identity)
+    }
+
+    /// Stages that bring both operands in: a load each, or a reset and a product each.
+    pub fn stages(self) -> usize {
+        match self {
+            Entry::Acc8 => 2,
+            Entry::Identity => 4,
+        }
+    }
+
+    /// Elements of parameter [`IDENTITY`], `[block_out, block_in]`; none where it has no use.
+    pub fn weights(self, design: &Design) -> Vec<i8> {
+        let (rows, columns) = (design.block_out(), design.block_in());
+        match self {
+            Entry::Acc8 => Vec::new(),
+            Entry::Identity => (0..rows * columns)
+                .map(|i| i8::from(i / columns == i % columns))
+                .collect(),
+        }
+    }
+}
+
 /// The ALU steps of an addition: the factors of both operands, then what follows their sum.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AddSteps {
+    /// How the operands come in.
+    pub entry: Entry,
     /// Immediate factors of `a` and `b`.
     pub factors: [i32; 2],
     /// Steps on the sum.
@@ -41,11 +85,11 @@ pub struct AddSteps {
 }
 
 impl AddSteps {
-    /// Stages of the naive program: two loads, factors other than 1, the sum, the epilogue, the
-    /// store.
+    /// Stages of the naive program: the operands' entry, factors other than 1, the sum, the
+    /// epilogue, the store.
     pub fn stages(&self) -> usize {
         let factors = self.factors.iter().filter(|&&f| f != 1).count();
-        2 + factors + 1 + self.epilogue.len() + 1
+        self.entry.stages() + factors + 1 + self.epilogue.len() + 1
     }
 }
 
@@ -53,13 +97,18 @@ impl AddSteps {
 /// `lanes` output channels alike.
 ///
 /// # Errors
-/// Factors that are no immediates, and sums that could leave the accumulator.
+/// A design that cannot bring operands in, factors that are no immediates, and sums that could
+/// leave the accumulator.
 pub fn select(
     add: &AddEpilogue,
     ranges: [(i64, i64); 2],
     lanes: usize,
     design: &Design,
 ) -> Result<AddSteps, String> {
+    let entry = Entry::of(design).ok_or(
+        "the design brings no activation into accumulators: it has neither ACC_8BIT loads nor \
+         identity weights",
+    )?;
     let (low_imm, high_imm) = design.imm_range();
     let factors = [add.mult_a, add.mult_b];
     if let Some(m) = factors.iter().find(|m| !(low_imm..=high_imm).contains(m)) {
@@ -89,10 +138,15 @@ pub fn select(
     };
     let epilogue = epilogue::select(&requant, &vec![sum; lanes], design.acc_bits())
         .map_err(|e: EpilogueError| e.to_string())?;
-    Ok(AddSteps { factors, epilogue })
+    Ok(AddSteps {
+        entry,
+        factors,
+        epilogue,
+    })
 }
 
-/// The naive program: parameters `a`, `b`, the epilogue's vectors `p` if it has any, and `y`.
+/// The naive program: parameters `a`, `b`, identity weights `e` where operands enter by them,
+/// the epilogue's vectors `p` if it has any, and `y`.
 pub fn naive(name: &str, shape: &AddShape, steps: &AddSteps, design: &Design) -> Program {
     let (b, bo) = (design.batch(), design.block_out());
     let dims = |d: &[usize]| d.iter().map(|&e| Expr::from(e as i64)).collect::<Vec<_>>();
@@ -103,6 +157,11 @@ pub fn naive(name: &str, shape: &AddShape, steps: &AddSteps, design: &Design) ->
     let mut program = Program::new(name)
         .param(Direction::In, "a", narrow, bordered(0))
         .param(Direction::In, "b", narrow, bordered(1));
+    let bi = design.block_in();
+    if steps.entry == Entry::Identity {
+        let dtype = dtype(design.wgt_bits());
+        program = program.param(Direction::In, IDENTITY, dtype, dims(&[1, bo, bi]));
+    }
     let vectors = stages::vectors(&steps.epilogue);
     if vectors > 0 {
         let wide = dtype(design.acc_bits());
@@ -130,10 +189,33 @@ pub fn naive(name: &str, shape: &AddShape, steps: &AddSteps, design: &Design) ->
         stage += 1;
     };
     for (i, (operand, wide)) in [("a", "acc"), ("b", "addend")].into_iter().enumerate() {
-        push(&mut program, &|stage| Stmt::Assign {
-            dst: Access::new(wide, stages::index(stage)),
-            value: Access::new(operand, inside(i, stage)).read(),
-        });
+        match steps.entry {
+            Entry::Acc8 => push(&mut program, &|stage| Stmt::Assign {
+                dst: Access::new(wide, stages::index(stage)),
+                value: Access::new(operand, inside(i, stage)).read(),
+            }),
+            Entry::Identity => {
+                push(&mut program, &|stage| Stmt::Assign {
+                    dst: Access::new(wide, stages::index(stage)),
+                    value: Value::Const(0),
+                });
+                push(&mut program, &|stage| {
+                    let k = stages::name("k", stage);
+                    let mut from = inside(i, stage);
+                    let lane = std::mem::replace(&mut from[5], var(k.as_str()));
+                    let weight = [Expr::from(0), lane, var(k.as_str())];
+                    let product = Access::new(operand, from)
+                        .read()
+                        .bin(ValueOp::Mul, Access::new(IDENTITY, weight).read());
+                    let dst = Access::new(wide, stages::index(stage));
+                    let sum = Stmt::Accumulate {
+                        dst,
+                        value: product,
+                    };
+                    Stmt::for_(k, bi as i64, vec![sum])
+                });
+            }
+        }
     }
     for (factor, wide) in steps.factors.into_iter().zip(["acc", "addend"]) {
         if factor != 1 {

@@ -11,7 +11,7 @@ use vta_tir::schedule::{
 };
 use vta_tir::{Geometry, Program, Scope};
 
-use super::add::AddSteps;
+use super::add::{AddSteps, Entry, IDENTITY};
 use super::conv::ConvShape;
 use super::stages::{self, VECTORS, name};
 use super::tiling::{AddTile, ConvTile};
@@ -92,15 +92,30 @@ pub fn add(
         sink_alloc(&mut p, buffer, "x0o")?;
         set_scope(&mut p, buffer, Scope::Acc)?;
     }
+    let entry = steps.entry.stages();
+    match steps.entry {
+        Entry::Acc8 => {
+            for stage in 0..entry {
+                dma(&mut p, &format!("{}i", name("c", stage)))?;
+            }
+        }
+        Entry::Identity => {
+            cached(&mut p, "a", "x0o", Scope::Inp)?;
+            cached(&mut p, "b", "x0o", Scope::Inp)?;
+            cached(&mut p, IDENTITY, "n0", Scope::Wgt)?;
+            for stage in (0..entry).step_by(2) {
+                tensorize(&mut p, &name("b", stage), Tensor::Reset, &geometry)?;
+                tensorize(&mut p, &name("b", stage + 1), Tensor::Gemm, &geometry)?;
+            }
+        }
+    }
     if stages::vectors(&steps.epilogue) > 0 {
         cached(&mut p, VECTORS, "c0o", Scope::Acc)?;
     }
-    for stage in [0, 1, last] {
-        dma(&mut p, &format!("{}i", name("c", stage)))?;
-    }
-    for stage in 2..last {
+    for stage in entry..last {
         tensorize(&mut p, &name("b", stage), Tensor::Alu, &geometry)?;
     }
+    dma(&mut p, &format!("{}i", name("c", last)))?;
     Ok(p)
 }
 

@@ -2,8 +2,9 @@
 
 use vta_isa::{Design, MemType};
 
-use super::add::AddShape;
+use super::add::{AddShape, AddSteps, Entry};
 use super::conv::ConvShape;
+use super::stages;
 
 /// Tile of a convolution, in registers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,16 +82,20 @@ pub struct AddTile {
     pub x: usize,
 }
 
-/// The largest tile of `shape` of which both operands fit the register file, given `vectors`
-/// per-channel vectors.
-pub fn add(shape: &AddShape, vectors: usize, design: &Design) -> Option<AddTile> {
+/// The largest tile of `shape` of which both operands fit the register file, beside the
+/// vectors of `steps`, and the input scratchpad if they enter through it.
+pub fn add(shape: &AddShape, steps: &AddSteps, design: &Design) -> Option<AddTile> {
+    let vectors = stages::vectors(&steps.epilogue);
     let [_, c, h, w] = shape.extents;
     let depth = design.depth(MemType::Acc) as usize;
+    let inputs = design.depth(MemType::Inp) as usize;
     let mut best: Option<(usize, AddTile)> = None;
     for tc in parts(c) {
         for ty in parts(h) {
             for tx in parts(w) {
-                if 2 * tc * ty * tx + tc * vectors > depth {
+                let operands = 2 * tc * ty * tx;
+                let entering = steps.entry == Entry::Identity && operands > inputs;
+                if entering || operands + tc * vectors > depth {
                     continue;
                 }
                 let tiles = c.div_ceil(tc) * h.div_ceil(ty) * w.div_ceil(tx);

@@ -215,10 +215,15 @@ impl Builder<'_> {
                 let other = same.map_or(x, |(v, _)| *v);
                 let (lo, hi) = self.clip(l);
                 let shift = l.shift.min(15);
+                // The narrowest accumulator has to hold the sum.
+                let (mult, add) = match self.design.acc_bits() {
+                    16 => (100, 4_000),
+                    _ => (300, 100_000),
+                };
                 let add = AddEpilogue {
-                    mult_a: n.next(1, 300) as i32,
-                    mult_b: n.next(1, 300) as i32,
-                    add: n.next(-100_000, 100_000),
+                    mult_a: n.next(1, mult) as i32,
+                    mult_b: n.next(1, mult) as i32,
+                    add: n.next(-add, add),
                     shift,
                     lo,
                     hi,
