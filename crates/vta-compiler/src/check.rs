@@ -4,7 +4,7 @@ use vta_isa::Design;
 use vta_program::Program;
 use vta_sim::{CheckOptions, Dram, check};
 
-use crate::pipeline::CompileError;
+use crate::error::CompileError;
 
 /// Checks all streams of `program` on the arena as it is before the first inference.
 pub(crate) fn streams(program: &Program, design: &Design) -> Result<(), CompileError> {

@@ -7,9 +7,11 @@
 //!
 //! It does not import or quantize networks, and runs nothing.
 
+mod arena;
 mod check;
 pub mod emit;
 pub mod epilogue;
+mod error;
 mod lower;
 pub mod ops;
 pub mod partition;
@@ -19,5 +21,6 @@ pub mod segment;
 mod slots;
 mod tokens;
 
+pub use error::CompileError;
 pub use lower::{LowerError, Lowered};
-pub use pipeline::{CompileError, Compiled, compile};
+pub use pipeline::{Compiled, compile};
