@@ -10,21 +10,41 @@ use crate::fold;
 use crate::import::{Importer, Known};
 use crate::node::NodeView;
 
+/// A vector is a matrix of one row on the left and of one column on the right; that dimension is
+/// dropped from the product again.
 pub(super) fn matmul(im: &mut Importer, n: &NodeView) -> Result<Known, String> {
-    let (a, b) = (n.input(0)?, n.input(1)?);
-    for (i, side) in [a, b].into_iter().enumerate() {
-        if im.shape(side).len() < 2 {
-            return Err(format!(
-                "input {i} has shape {:?}; rank 2 or more is supported",
-                im.shape(side)
-            ));
-        }
+    let sides = [n.input(0)?.clone(), n.input(1)?.clone()];
+    let ranks = [0, 1].map(|i| im.shape(&sides[i]).len());
+    if let Some(i) = ranks.iter().position(|&rank| rank == 0) {
+        return Err(format!(
+            "input {i} is a scalar; rank 1 or more is supported"
+        ));
     }
-    if is_weight(im, b) {
-        let weight = transposed(im, n, b)?;
-        return im.emit(n, Op::Dense, &[a.clone(), weight]);
+    let [mut a, mut b] = sides;
+    if ranks[0] == 1 {
+        let shape = vec![1, im.shape(&a)[0]];
+        a = im.emit_step(n, "row", Op::Reshape { shape }, &[a])?;
     }
-    im.emit(n, Op::MatMul, &[a.clone(), b.clone()])
+    if ranks[1] == 1 {
+        let shape = vec![im.shape(&b)[0], 1];
+        b = im.emit_step(n, "column", Op::Reshape { shape }, &[b])?;
+    }
+    let (op, b) = match is_weight(im, &b) {
+        true => (Op::Dense, transposed(im, n, &b)?),
+        false => (Op::MatMul, b),
+    };
+    if ranks[0] > 1 && ranks[1] > 1 {
+        return im.emit(n, op, &[a, b]);
+    }
+    let product = im.emit_step(n, "product", op, &[a, b])?;
+    let mut shape = im.shape(&product).to_vec();
+    if ranks[1] == 1 {
+        shape.pop();
+    }
+    if ranks[0] == 1 {
+        shape.remove(shape.len() - 1 - usize::from(ranks[1] > 1));
+    }
+    im.emit(n, Op::Reshape { shape }, &[product])
 }
 
 /// `alpha * A * B + beta * C`, with `A` and `B` transposed where the node says so.
