@@ -47,6 +47,9 @@ fn follow(d: &mut Draw, g: &mut Graph, x: ValueId) -> (Op, Vec<ValueId>) {
     let rank = shape.len();
     let c = *shape.get(1).unwrap_or(&1);
     let mut inputs = vec![x];
+    if rank == 0 {
+        return (Op::Relu, inputs);
+    }
     let op = match d.below(24) {
         0 => {
             let window = d.window();
