@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 use serde_json::Value;
 
 use crate::json::{Pairs, nearest};
-use crate::{ConfigError, Design, MemType};
+use crate::{AluOp, ConfigError, Design, MemType};
 
 /// The parameters of a design, as a `vta_config.json` gives them. Sizes are log2.
 ///
@@ -42,6 +42,18 @@ pub struct HwConfig {
     pub cmd_queue_depth: u32,
     /// `DEP_QUEUE_DEPTH`: tokens that wait in one queue.
     pub dep_queue_depth: u32,
+    /// `LOG_ADDR_WIDTH`: bits of a DRAM address.
+    pub log_addr_width: u32,
+    /// `LOG_BURST`: beats of the longest burst; no burst crosses 4096 bytes.
+    pub log_burst: u32,
+    /// `MAX_OUTSTANDING`: bursts that wait for the memory, in each direction.
+    pub max_outstanding: u32,
+    /// `GEMM_PIPELINE`: cycles from the operands of a product to its sums.
+    pub gemm_pipeline: u32,
+    /// `MUL_PACK`: whether one wide multiplier makes two narrow products, 0 or 1.
+    pub mul_pack: u32,
+    /// `ALU_OPS`: the elementwise operations that the ALU has, by name, from [`AluOp::NAMES`].
+    pub alu_ops: Vec<String>,
     /// `CLOCK_MHZ`: clock, MHz.
     pub clock_mhz: u32,
     /// `PART`: the FPGA's part number; empty if there is none.
@@ -69,6 +81,12 @@ impl Default for HwConfig {
             log_bus_width: 6,
             cmd_queue_depth: 512,
             dep_queue_depth: 255,
+            log_addr_width: 5,
+            log_burst: 5,
+            max_outstanding: 8,
+            gemm_pipeline: 3,
+            mul_pack: 1,
+            alu_ops: AluOp::NAMES.iter().map(|name| name.to_string()).collect(),
             clock_mhz: 100,
             part: String::new(),
             features: Vec::new(),
@@ -80,24 +98,37 @@ impl Default for HwConfig {
 pub(crate) enum Slot {
     Text(fn(&mut HwConfig) -> &mut String),
     Number(fn(&mut HwConfig) -> &mut u32, RangeInclusive<u32>),
-    Names(fn(&mut HwConfig) -> &mut Vec<String>),
+    /// Distinct names out of a list, kept in its order.
+    Names(
+        fn(&mut HwConfig) -> &mut Vec<String>,
+        &'static [&'static str],
+    ),
+}
+
+/// Whether the digest covers a key.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Digested {
+    No,
+    Yes,
+    /// Only a value that is not the default: the key came after digests had been given out.
+    UnlessDefault,
 }
 
 /// One key of the JSON.
 pub(crate) struct Key {
     pub(crate) name: &'static str,
     pub(crate) slot: Slot,
-    /// Whether streams or results depend on it, so that the digest covers it.
-    pub(crate) digested: bool,
+    /// The digest covers what streams or results depend on.
+    pub(crate) digested: Digested,
     pub(crate) doc: &'static str,
 }
 
 macro_rules! keys {
-    ($( $name:literal, $digested:literal, $kind:ident($field:ident $(, $range:expr)?), $doc:literal; )*) => {
+    ($( $name:literal, $digested:ident, $kind:ident($field:ident $(, $range:expr)?), $doc:literal; )*) => {
         &[$( Key {
             name: $name,
             slot: Slot::$kind(|config| &mut config.$field $(, $range)?),
-            digested: $digested,
+            digested: Digested::$digested,
             doc: $doc,
         } ),*]
     };
@@ -105,24 +136,30 @@ macro_rules! keys {
 
 /// Every key, in the order in which it is written.
 pub(crate) const KEYS: &[Key] = keys! {
-    "TARGET", false, Text(target), "which device runs the design";
-    "HW_VER", false, Text(hw_ver), "hardware version";
-    "LOG_INP_WIDTH", true, Number(log_inp_width, 0..=3), "bits of an input and of an output value";
-    "LOG_WGT_WIDTH", true, Number(log_wgt_width, 0..=3), "bits of a weight";
-    "LOG_ACC_WIDTH", true, Number(log_acc_width, 4..=5), "bits of an accumulator";
-    "LOG_BATCH", true, Number(log_batch, 0..=12), "rows of a tensor register";
-    "LOG_BLOCK_IN", true, Number(log_block_in, 0..=12), "input channels of a weight tile";
-    "LOG_BLOCK_OUT", true, Number(log_block_out, 0..=12), "output channels of a weight tile";
-    "LOG_UOP_BUFF_SIZE", true, Number(log_uop_buff_size, 2..=30), "micro-op memory, bytes";
-    "LOG_INP_BUFF_SIZE", true, Number(log_inp_buff_size, 0..=30), "input scratchpad, bytes";
-    "LOG_WGT_BUFF_SIZE", true, Number(log_wgt_buff_size, 0..=30), "weight scratchpad, bytes";
-    "LOG_ACC_BUFF_SIZE", true, Number(log_acc_buff_size, 0..=30), "register file, bytes";
-    "LOG_BUS_WIDTH", false, Number(log_bus_width, 3..=12), "memory bus, bits";
-    "CMD_QUEUE_DEPTH", false, Number(cmd_queue_depth, 1..=65536), "instructions that wait for one module";
-    "DEP_QUEUE_DEPTH", false, Number(dep_queue_depth, 1..=65536), "tokens that wait in one queue";
-    "CLOCK_MHZ", false, Number(clock_mhz, 1..=10000), "clock, MHz";
-    "PART", false, Text(part), "part number of the FPGA; empty if none";
-    "FEATURES", true, Names(features), "optional parts of the hardware, a list of names";
+    "TARGET", No, Text(target), "which device runs the design";
+    "HW_VER", No, Text(hw_ver), "hardware version";
+    "LOG_INP_WIDTH", Yes, Number(log_inp_width, 0..=3), "bits of an input and of an output value";
+    "LOG_WGT_WIDTH", Yes, Number(log_wgt_width, 0..=3), "bits of a weight";
+    "LOG_ACC_WIDTH", Yes, Number(log_acc_width, 4..=5), "bits of an accumulator";
+    "LOG_BATCH", Yes, Number(log_batch, 0..=12), "rows of a tensor register";
+    "LOG_BLOCK_IN", Yes, Number(log_block_in, 0..=12), "input channels of a weight tile";
+    "LOG_BLOCK_OUT", Yes, Number(log_block_out, 0..=12), "output channels of a weight tile";
+    "LOG_UOP_BUFF_SIZE", Yes, Number(log_uop_buff_size, 2..=30), "micro-op memory, bytes";
+    "LOG_INP_BUFF_SIZE", Yes, Number(log_inp_buff_size, 0..=30), "input scratchpad, bytes";
+    "LOG_WGT_BUFF_SIZE", Yes, Number(log_wgt_buff_size, 0..=30), "weight scratchpad, bytes";
+    "LOG_ACC_BUFF_SIZE", Yes, Number(log_acc_buff_size, 0..=30), "register file, bytes";
+    "LOG_BUS_WIDTH", No, Number(log_bus_width, 6..=9), "memory bus, bits";
+    "CMD_QUEUE_DEPTH", No, Number(cmd_queue_depth, 1..=65536), "instructions that wait for one module";
+    "DEP_QUEUE_DEPTH", No, Number(dep_queue_depth, 1..=65536), "tokens that wait in one queue";
+    "LOG_ADDR_WIDTH", No, Number(log_addr_width, 5..=6), "DRAM address, bits";
+    "LOG_BURST", No, Number(log_burst, 0..=8), "longest burst, beats, up to 4096 bytes";
+    "MAX_OUTSTANDING", No, Number(max_outstanding, 1..=64), "bursts that wait for the memory, in each direction";
+    "GEMM_PIPELINE", No, Number(gemm_pipeline, 1..=8), "cycles from the operands of a product to its sums";
+    "MUL_PACK", No, Number(mul_pack, 0..=1), "1 if one wide multiplier makes two narrow products";
+    "ALU_OPS", UnlessDefault, Names(alu_ops, AluOp::NAMES), "elementwise operations that the ALU has";
+    "CLOCK_MHZ", No, Number(clock_mhz, 1..=10000), "clock, MHz";
+    "PART", No, Text(part), "part number of the FPGA; empty if none";
+    "FEATURES", Yes, Names(features, HwConfig::FEATURES), "optional parts of the hardware, a list of names";
 };
 
 /// Sets `LOG_BLOCK_IN` and `LOG_BLOCK_OUT` where they are not given.
@@ -247,7 +284,7 @@ impl Key {
         match &self.slot {
             Slot::Text(field) => field(config).as_str().into(),
             Slot::Number(field, _) => (*field(config)).into(),
-            Slot::Names(field) => field(config).as_slice().into(),
+            Slot::Names(field, _) => field(config).as_slice().into(),
         }
     }
 
@@ -274,25 +311,24 @@ impl Key {
                 })?;
                 *field(config) = number;
             }
-            Slot::Names(field) => {
-                let expected = || match HwConfig::FEATURES {
-                    [] => bad("[]: this version knows no feature".into()),
+            Slot::Names(field, known) => {
+                let expected = || match known {
+                    [] => bad("[]: this version knows no name".into()),
                     known => bad(format!(
                         "a list of distinct names out of {}",
                         known.join(", ")
                     )),
                 };
                 let list = value.as_array().ok_or_else(expected)?;
-                let mut names = Vec::new();
-                for item in list {
-                    let name = item.as_str().filter(|n| HwConfig::FEATURES.contains(n));
-                    let name = name.ok_or_else(expected)?.to_string();
-                    if names.contains(&name) {
-                        return Err(expected());
-                    }
-                    names.push(name);
+                let names: Vec<String> = known
+                    .iter()
+                    .filter(|name| list.iter().any(|item| item == *name))
+                    .map(|name| name.to_string())
+                    .collect();
+                // A name that is unknown or given twice is not among them.
+                if names.len() != list.len() {
+                    return Err(expected());
                 }
-                names.sort();
                 *field(config) = names;
             }
         }

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
-use crate::config::{KEYS, buffer_key};
+use crate::config::{Digested, KEYS, buffer_key};
 use crate::fields::{ALU, FINISH, GEMM, HEADER, MEM, OPCODE_BITS, UOP};
 use crate::layout::{Layout, Place};
-use crate::{ConfigError, HwConfig, MemType, Opcode, UOP_BYTES};
+use crate::{AluOp, ConfigError, HwConfig, MemType, Opcode, UOP_BYTES};
 
 /// Bytes of a DRAM page, and the largest element of any memory.
 pub const PAGE_BYTES: usize = 4096;
@@ -211,8 +211,29 @@ impl Design {
         self.acc_bits() == 32 && self.inp_bits() == 8
     }
 
+    /// Whether the ALU has the operation.
+    pub fn has_alu(&self, op: AluOp) -> bool {
+        self.0.config.alu_ops.iter().any(|name| name == op.name())
+    }
+
+    /// Bytes of a beat of the memory bus.
+    pub fn bus_bytes(&self) -> usize {
+        1 << (self.0.config.log_bus_width - 3)
+    }
+
+    /// Bytes of the aligned block that no burst leaves: at most [`PAGE_BYTES`].
+    pub fn burst_bytes(&self) -> usize {
+        PAGE_BYTES.min(self.bus_bytes() << self.0.config.log_burst)
+    }
+
+    /// Bits of a DRAM address.
+    pub fn addr_bits(&self) -> u32 {
+        1 << self.0.config.log_addr_width
+    }
+
     /// SHA-256 of the parameters that streams and results depend on: widths, batch, blocks,
-    /// buffer sizes and features, not the target, the clock, the bus, the queues or the part.
+    /// buffer sizes, operations and features, not the target, the clock, the bus, the queues, the
+    /// pipeline or the part.
     pub fn digest(&self) -> [u8; 32] {
         self.0.digest
     }
@@ -336,10 +357,18 @@ fn check_addressable(mem_layout: &Layout, log_depth: &[u32; 6]) -> Result<(), Co
 }
 
 fn digest(config: &HwConfig) -> [u8; 32] {
-    let mut config = config.clone();
+    let (mut config, mut default) = (config.clone(), HwConfig::default());
     let mut hash = Sha256::new();
-    for key in KEYS.iter().filter(|k| k.digested) {
-        hash.update(format!("{}={}\n", key.name, key.value(&mut config)));
+    for key in KEYS {
+        let value = key.value(&mut config);
+        let covered = match key.digested {
+            Digested::No => false,
+            Digested::Yes => true,
+            Digested::UnlessDefault => value != key.value(&mut default),
+        };
+        if covered {
+            hash.update(format!("{}={value}\n", key.name));
+        }
     }
     hash.finalize().into()
 }

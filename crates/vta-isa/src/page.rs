@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use crate::config::{KEYS, Slot};
+use crate::config::{Digested, KEYS, Slot};
 use crate::field::Spelling;
 use crate::fields::OPCODE_BITS;
 use crate::{AluOp, Body, Deps, Design, Field, HwConfig, Insn, Layout, MemInsn, MemType, Opcode};
@@ -57,17 +57,17 @@ fn parameters(design: &Design) -> String {
         let values = match &key.slot {
             Slot::Text(_) => "text".into(),
             Slot::Number(_, range) => format!("{} to {}", range.start(), range.end()),
-            Slot::Names(_) => "list".into(),
+            Slot::Names(..) => "list".into(),
         };
         table.row(&[
             format!("`{}`", key.name),
             values,
             format!("`{}`", key.value(&mut default)),
             format!("`{}`", key.value(&mut here)),
-            if key.digested {
-                "yes".into()
-            } else {
-                String::new()
+            match key.digested {
+                Digested::No => String::new(),
+                Digested::Yes => "yes".into(),
+                Digested::UnlessDefault => "unless default".into(),
             },
             match key.name.starts_with("LOG_") {
                 true => format!("log2: {}", key.doc),

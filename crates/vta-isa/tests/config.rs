@@ -1,7 +1,8 @@
 //! Configurations read back, and exactly those whose fields fit make a design.
 
 use proptest::prelude::*;
-use vta_isa::{ConfigError, Design, HwConfig, MemType};
+use serde_json::Value;
+use vta_isa::{AluOp, ConfigError, Design, HwConfig, MemType};
 
 prop_compose! {
     fn config()(
@@ -9,7 +10,9 @@ prop_compose! {
         widths in (0u32..=3, 0u32..=3, 4u32..=5),
         shape in (0u32..=3, 0u32..=7, 0u32..=7),
         buffers in (2u32..=17, 6u32..=20, 6u32..=22, 6u32..=20),
-        timing in (3u32..=12, 1u32..=65536, 1u32..=65536, 1u32..=10000),
+        timing in (6u32..=9, 1u32..=65536, 1u32..=65536, 1u32..=10000),
+        hardware in (5u32..=6, 0u32..=8, 1u32..=64, 1u32..=8, 0u32..=1),
+        alu in prop::collection::vec(any::<bool>(), AluOp::ALL.len()),
     ) -> HwConfig {
         HwConfig {
             target: names.0,
@@ -27,6 +30,17 @@ prop_compose! {
             log_bus_width: timing.0,
             cmd_queue_depth: timing.1,
             dep_queue_depth: timing.2,
+            log_addr_width: hardware.0,
+            log_burst: hardware.1,
+            max_outstanding: hardware.2,
+            gemm_pipeline: hardware.3,
+            mul_pack: hardware.4,
+            alu_ops: AluOp::NAMES
+                .iter()
+                .zip(alu)
+                .filter(|(_, has)| *has)
+                .map(|(name, _)| name.to_string())
+                .collect(),
             clock_mhz: timing.3,
             part: names.2,
             features: Vec::new(),
@@ -121,13 +135,18 @@ fn presets_are_designs_with_one_digest() {
 fn the_digest_covers_what_streams_depend_on() {
     let base = Design::default().digest();
     let json = HwConfig::default().to_json();
-    let value: serde_json::Map<String, serde_json::Value> = serde_json::from_str(&json).unwrap();
+    let value: serde_json::Map<String, Value> = serde_json::from_str(&json).unwrap();
     let free = [
         "TARGET",
         "HW_VER",
         "LOG_BUS_WIDTH",
         "CMD_QUEUE_DEPTH",
         "DEP_QUEUE_DEPTH",
+        "LOG_ADDR_WIDTH",
+        "LOG_BURST",
+        "MAX_OUTSTANDING",
+        "GEMM_PIPELINE",
+        "MUL_PACK",
         "CLOCK_MHZ",
         "PART",
     ];
@@ -137,11 +156,15 @@ fn the_digest_covers_what_streams_depend_on() {
         }
         let mut changed = value.clone();
         // One more bank of rows, wider elements and smaller scratchpads all leave a valid design.
-        let grows = matches!(key.as_str(), "LOG_BATCH" | "LOG_BLOCK_IN" | "LOG_BLOCK_OUT");
-        let new = match old.as_u64() {
-            Some(number) if grows => (number + 1).into(),
-            Some(number) => (number - 1).into(),
-            None => "other".into(),
+        let grows = matches!(
+            key.as_str(),
+            "LOG_BATCH" | "LOG_BLOCK_IN" | "LOG_BLOCK_OUT" | "LOG_BUS_WIDTH" | "LOG_ADDR_WIDTH"
+        );
+        let new = match old {
+            Value::Number(number) if grows => (number.as_u64().unwrap() + 1).into(),
+            Value::Number(number) => (number.as_u64().unwrap() - 1).into(),
+            Value::Array(names) => names[1..].into(),
+            _ => "other".into(),
         };
         if key == "LOG_INP_WIDTH" || key == "LOG_ACC_WIDTH" || key == "LOG_WGT_WIDTH" {
             // Narrower values make deeper scratchpads; keep the depths.
@@ -176,4 +199,31 @@ fn existing_files_read() {
         matches!(error, ConfigError::Derived { derived: 15, .. }),
         "{error}"
     );
+}
+
+#[test]
+fn operations_keep_one_order() {
+    let read = |text| HwConfig::from_json(text).and_then(HwConfig::design);
+    let design = read(r#"{"ALU_OPS": ["shr", "max"]}"#).unwrap();
+    assert_eq!(design.config().alu_ops, ["max", "shr"]);
+    assert!(design.has_alu(AluOp::Shr) && !design.has_alu(AluOp::Mul));
+    assert_ne!(design.digest(), Design::default().digest());
+    let all = read(r#"{"ALU_OPS": ["mul", "shr", "add", "max", "min"]}"#).unwrap();
+    assert_eq!(all, Design::default());
+}
+
+#[test]
+fn a_burst_stays_in_a_page() {
+    let burst = |log_bus_width, log_burst| {
+        let config = HwConfig {
+            log_bus_width,
+            log_burst,
+            ..HwConfig::default()
+        };
+        config.design().unwrap().burst_bytes()
+    };
+    assert_eq!(burst(6, 5), 256);
+    assert_eq!(burst(6, 0), 8);
+    assert_eq!(burst(7, 8), 4096);
+    assert_eq!(burst(9, 8), 4096);
 }
