@@ -93,4 +93,12 @@ pub enum ConfigError {
         /// The key to lower.
         key: String,
     },
+    /// A scratchpad without an index, which software allows and hardware does not.
+    #[error("{mem} has one element; the hardware needs at least two: raise {key}")]
+    OneElement {
+        /// The memory.
+        mem: MemType,
+        /// The key to raise.
+        key: String,
+    },
 }

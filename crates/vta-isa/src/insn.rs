@@ -63,6 +63,8 @@ macro_rules! coded {
     };
 }
 
+pub(crate) use coded;
+
 coded! {
     /// A memory of the accelerator, as the `memory_type` of LOAD and STORE names it.
     MemType {

@@ -4,6 +4,7 @@
 //! becomes a [`Design`], which knows every depth, element and field width. [`Insn`] and [`Uop`] are
 //! the instructions and micro-ops; they encode to and decode from the words of one design, and
 //! [`asm`] is their text. All of that follows from one table of fields, `fields.rs`.
+//! [`sv`] prints it for the hardware.
 //!
 //! What an instruction does to memory is not here: `vta-sim` executes streams and checks them.
 //!
@@ -20,6 +21,7 @@
 
 pub mod asm;
 mod config;
+mod control;
 mod design;
 mod error;
 mod field;
@@ -28,8 +30,10 @@ mod insn;
 mod json;
 mod layout;
 mod page;
+pub mod sv;
 
 pub use config::HwConfig;
+pub use control::{FaultCode, Register};
 pub use design::{Design, PAGE_BYTES};
 pub use error::ConfigError;
 pub use field::{Field, Spelling, Width};
