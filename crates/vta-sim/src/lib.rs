@@ -33,6 +33,6 @@ pub use counters::{AluCounters, Bytes, Counters, InsnCounters};
 pub use dram::Dram;
 pub use fault::{Cause, Direction, Fault, Head, Kind, Operand, Place, QueueState, Site, Wait};
 pub use func::{FuncSim, Leftover, RunOptions, RunReport};
-pub use generate::{Program, generate};
+pub use generate::{Program, generate, generate_crowded};
 pub use machine::Order;
 pub use tokens::TokenQueue;

@@ -1,0 +1,93 @@
+//! Pieces of a program that take hundreds of instructions or cycles: queues that fill, the longest loop.
+
+use rand::Rng;
+use vta_isa::{AluInsn, AluOp, Body, Deps, GemmInsn, MemType, Module};
+
+use super::writer::Writer;
+use crate::tokens::{MODULES, TokenQueue};
+
+/// Queues deeper than this are not filled.
+const DEEPEST: u32 = 1024;
+
+impl Writer<'_> {
+    /// Fills a queue, or runs a long loop.
+    pub(super) fn scene(&mut self) {
+        let config = self.design.config();
+        let (commands, tokens) = (config.cmd_queue_depth, config.dep_queue_depth);
+        match self.rng.random_range(0..12) {
+            0 => {
+                let longest = self.design.max_iter();
+                self.busy(longest);
+            }
+            1..=6 if commands <= DEEPEST => self.fill_commands(commands),
+            _ if tokens <= DEEPEST => self.fill_tokens(tokens, commands),
+            _ => {}
+        }
+    }
+
+    /// Instructions queue up behind one of their module that waits for a busy compute.
+    fn fill_commands(&mut self, depth: u32) {
+        let module = MODULES[self.rng.random_range(0..3)];
+        // A slow memory takes some six cycles an instruction.
+        self.busy(6 * depth + 200);
+        if let Some(queue) = TokenQueue::between(Module::Compute, module) {
+            if !self.push_from_last(Module::Compute, module) {
+                self.push(Module::Compute, queue);
+            }
+            self.drain(module, queue);
+        }
+        for _ in 0..depth + self.rng.random_range(1..8) {
+            self.sync(module, Deps::default());
+        }
+    }
+
+    /// More tokens are pushed than the queue takes, then all are popped. The last pushes wait in their
+    /// command queue, which has to hold them, or fetch would not come to the pops.
+    fn fill_tokens(&mut self, depth: u32, commands: u32) {
+        let (from, to) = [
+            (Module::Load, Module::Compute),
+            (Module::Compute, Module::Load),
+            (Module::Compute, Module::Store),
+            (Module::Store, Module::Compute),
+        ][self.rng.random_range(0..4)];
+        let Some(queue) = TokenQueue::between(from, to) else {
+            return;
+        };
+        let room = (depth as usize).saturating_sub(self.tokens(queue)) as u32;
+        for _ in 0..room + self.rng.random_range(1..=commands.min(8)) {
+            self.push(from, queue);
+        }
+        self.drain(to, queue);
+    }
+
+    /// Keeps compute busy for at least so many cycles, by two loops of a micro-op without factors.
+    fn busy(&mut self, cycles: u32) {
+        let longest = self.design.max_iter();
+        let (iter_in, iter_out) = (cycles.min(longest), cycles.div_ceil(longest));
+        let uop = self
+            .rng
+            .random_range(0..self.design.depth(MemType::Uop).min(48));
+        let body = match AluOp::ALL.iter().find(|&&op| self.design.has_alu(op)) {
+            Some(op) if self.rng.random() => Body::Alu(AluInsn {
+                uop_begin: uop,
+                uop_end: uop + 1,
+                iter_out,
+                iter_in,
+                alu_opcode: op.code(),
+                use_imm: true,
+                imm: self.rng.random_range(-3..=3),
+                ..AluInsn::default()
+            }),
+            _ => Body::Gemm(GemmInsn {
+                reset: self.rng.random(),
+                uop_begin: uop,
+                uop_end: uop + 1,
+                iter_out,
+                iter_in,
+                ..GemmInsn::default()
+            }),
+        };
+        self.write(body)
+            .expect("a micro-op without factors is in range");
+    }
+}

@@ -1,0 +1,43 @@
+//! Programs whose queues fill: correct as the others are, and long enough.
+
+mod common;
+
+use common::designs;
+use vta_sim::{CheckOptions, FuncSim, Order, RunOptions, check, generate_crowded};
+
+#[test]
+fn crowded_programs_are_correct_in_every_order() {
+    for (name, design) in designs() {
+        let config = design.config();
+        let mut longest = 0;
+        for seed in 0..30 {
+            let program = generate_crowded(&design, seed, 5);
+            if let Err(findings) = check(
+                &design,
+                &program.dram,
+                &program.insns,
+                &CheckOptions::default(),
+            ) {
+                panic!("{name}, {seed}: {}", findings[0]);
+            }
+            let run = |order| {
+                let mut dram = program.dram.clone();
+                let options = RunOptions {
+                    order,
+                    ..RunOptions::default()
+                };
+                let report = FuncSim::new(&design).run(&mut dram, &program.insns, &options);
+                report.map(|_| dram).map_err(|fault| fault.to_string())
+            };
+            assert_eq!(
+                run(Order::RoundRobin),
+                run(Order::Seeded(seed)),
+                "{name}, {seed}"
+            );
+            longest = longest.max(program.insns.len() / 16);
+        }
+        let (commands, tokens) = (config.cmd_queue_depth, config.dep_queue_depth);
+        assert!(longest > commands as usize, "{name}: {longest}");
+        assert!(longest > 2 * tokens as usize, "{name}: {longest}");
+    }
+}
