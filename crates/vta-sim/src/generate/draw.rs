@@ -214,20 +214,21 @@ impl Writer<'_> {
             1 | 2 => 12,
             _ => 4,
         };
-        let mut iter = [0; 2].map(|_: u32| self.rng.random_range(0..=most));
+        let mut iter = [0; 2].map(|_: u32| self.rng.random_range(1..=most));
         let begin = self.rng.random_range(0..depth.min(48));
         let longest = (depth - begin).min(if self.rng.random_bool(0.3) { 1 } else { 8 });
-        let mut uops = begin..begin + self.rng.random_range(0..=longest);
+        let mut uops = begin..begin + self.rng.random_range(1..=longest);
         match self.rng.random_range(0..40) {
-            0 => uops = depth.saturating_sub(self.rng.random_range(1..=4))..depth,
-            // Nothing happens, whatever the rest says.
-            1 => {
+            0 | 1 => uops = depth.saturating_sub(self.rng.random_range(1..=4))..depth,
+            // Nothing happens, whatever the other fields say.
+            2 => uops.end = uops.start,
+            3 => uops.end = self.rng.random_range(0..=uops.start),
+            4 | 5 => {
                 uops = self.rng.random_range(0..depth)..self.rng.random_range(0..2 * depth);
-                if uops.end > uops.start {
-                    iter[self.rng.random_range(0..2)] = 0;
+                iter = [0, self.rng.random_range(0..=most_iter)];
+                if self.rng.random() {
+                    iter.reverse();
                 }
-                let other = self.rng.random_range(0..=most_iter);
-                iter = iter.map(|n| if n == 0 { n } else { other });
             }
             _ => {}
         }

@@ -15,11 +15,11 @@ impl Writer<'_> {
         let config = self.design.config();
         let (commands, tokens) = (config.cmd_queue_depth, config.dep_queue_depth);
         match self.rng.random_range(0..12) {
-            0 => {
+            0 | 1 => {
                 let longest = self.design.max_iter();
                 self.busy(longest);
             }
-            1..=6 if commands <= DEEPEST => self.fill_commands(commands),
+            2..=6 if commands <= DEEPEST => self.fill_commands(commands),
             _ if tokens <= DEEPEST => self.fill_tokens(tokens, commands),
             _ => {}
         }

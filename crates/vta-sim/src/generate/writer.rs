@@ -38,7 +38,7 @@ impl<'a> Writer<'a> {
         let data = (24 * largest)
             .next_multiple_of(PAGE_BYTES)
             .max(4 * PAGE_BYTES);
-        let mut bytes = vec![0; data + PAGE_BYTES];
+        let mut bytes = vec![0; data + 2 * PAGE_BYTES];
         draw::values(&mut rng, &mut bytes[..data]);
         for words in bytes[data..].chunks_exact_mut(16 * UOP_BYTES) {
             draw::uops(design, &mut rng, words);
