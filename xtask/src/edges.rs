@@ -20,6 +20,10 @@ const ALLOWED: &[(&str, &[&str])] = &[
         &["vta-isa", "vta-sim", "vta-program", "vta-graph"],
     ),
     (
+        "vta-rtl",
+        &["vta-isa", "vta-sim", "vta-program", "vta-runtime"],
+    ),
+    (
         "vta",
         &[
             "vta-isa",
@@ -31,6 +35,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "vta-zoo",
             "vta-compiler",
             "vta-runtime",
+            "vta-rtl",
         ],
     ),
     ("vta-py", &["vta", "vta-isa", "vta-graph", "vta-sim"]),

@@ -35,6 +35,26 @@ coded! {
     }
 }
 
+impl FaultCode {
+    /// What is wrong, in words.
+    pub fn message(self) -> &'static str {
+        match self {
+            FaultCode::None => "nothing is wrong",
+            FaultCode::Opcode => "an undefined opcode",
+            FaultCode::MemType => "a memory type that the instruction cannot have",
+            FaultCode::Sram => "a transfer past the end of a scratchpad",
+            FaultCode::UopRange => "a micro-op range past the end of the micro-op memory",
+            FaultCode::Index => "an accumulator, input or weight index past the end",
+            FaultCode::AluOp => "an ALU operation that the design lacks",
+            FaultCode::StorePad => "a STORE with padding",
+            FaultCode::Address => "an address past the address width",
+            FaultCode::Bus => "an error response of the memory",
+            FaultCode::Finish => "instructions that end without FINISH, or go on after it",
+            FaultCode::Watchdog => "nothing moved for as long as the watchdog allows",
+        }
+    }
+}
+
 coded! {
     /// A register of the control port, 32 bits or a pointer, in the order of addresses.
     Register {
