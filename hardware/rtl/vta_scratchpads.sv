@@ -3,19 +3,13 @@
 // from t + 2: out of the memory at t + 1, registered at t + 2.
 module vta_scratchpads
   import vta_pkg::*;
+  import vta_types_pkg::*;
 #(
   localparam int unsigned AccSlices = (AccBits > BusWidth) ? AccBits / BusWidth : 1
 ) (
   input  logic                   clk_i,
 
-  // A unit or a zero from load's engine, in the cycle after it is taken.
-  input  logic                   load_we_i,
-  input  mem_e                   load_mem_i,
-  input  logic [15:0]            load_addr_i,
-  input  logic                   load_zero_i,
-  input  logic [BusWidth-1:0]    load_beat_i,
-  input  logic [LogBusBytes-1:0] load_lane_i,
-  input  logic [8:0]             load_slice_i,
+  input  load_write_t            load_write_i,
 
   input  logic                   inp_re_i,
   input  logic [LogInpDepth-1:0] inp_addr_i,
@@ -25,6 +19,7 @@ module vta_scratchpads
   input  logic [LogWgtDepth-1:0] wgt_addr_i,
   output logic [WgtBits-1:0]     wgt_rdata_o,
 
+  // In the slices of the register file.
   input  logic [AccSlices-1:0]   out_we_i,
   input  logic [LogAccDepth-1:0] out_waddr_i,
   input  logic [OutBits-1:0]     out_wdata_i,
@@ -34,4 +29,78 @@ module vta_scratchpads
   input  logic [LogAccDepth-1:0] out_addr_i,
   output logic [OutBits-1:0]     out_rdata_o
 );
+  localparam int unsigned InpSlices = (InpBits > BusWidth) ? InpBits / BusWidth : 1;
+  localparam int unsigned WgtSlices = (WgtBits > BusWidth) ? WgtBits / BusWidth : 1;
+
+  logic [InpSlices-1:0] inp_we;
+  logic [InpBits-1:0] inp_wdata, inp_rdata;
+  logic inp_re_q;
+
+  vta_place #(.LogElemBytes(LogInpBytes)) u_place_inp (
+    .write_i(load_write_i),
+    .enable_o(inp_we),
+    .elem_o(inp_wdata)
+  );
+
+  vta_sram #(
+    .Width(InpBits),
+    .Depth(InpDepth),
+    .Slices(InpSlices)
+  ) u_inp (
+    .clk_i,
+    .we_i(load_write_i.mem == MemInp ? inp_we : '0),
+    .waddr_i(load_write_i.addr[LogInpDepth-1:0]),
+    .wdata_i(inp_wdata),
+    .re_i(inp_re_i),
+    .raddr_i(inp_addr_i),
+    .rdata_o(inp_rdata)
+  );
+
+  logic [WgtSlices-1:0] wgt_we;
+  logic [WgtBits-1:0] wgt_wdata, wgt_rdata;
+  logic wgt_re_q;
+
+  vta_place #(.LogElemBytes(LogWgtBytes)) u_place_wgt (
+    .write_i(load_write_i),
+    .enable_o(wgt_we),
+    .elem_o(wgt_wdata)
+  );
+
+  vta_sram #(
+    .Width(WgtBits),
+    .Depth(WgtDepth),
+    .Slices(WgtSlices)
+  ) u_wgt (
+    .clk_i,
+    .we_i(load_write_i.mem == MemWgt ? wgt_we : '0),
+    .waddr_i(load_write_i.addr[LogWgtDepth-1:0]),
+    .wdata_i(wgt_wdata),
+    .re_i(wgt_re_i),
+    .raddr_i(wgt_addr_i),
+    .rdata_o(wgt_rdata)
+  );
+
+  logic [OutBits-1:0] out_rdata;
+
+  vta_sram #(
+    .Width(OutBits),
+    .Depth(AccDepth),
+    .Slices(AccSlices)
+  ) u_out (
+    .clk_i,
+    .we_i(out_we_i),
+    .waddr_i(out_waddr_i),
+    .wdata_i(out_wdata_i),
+    .re_i(out_en_i),
+    .raddr_i(out_addr_i),
+    .rdata_o(out_rdata)
+  );
+
+  always_ff @(posedge clk_i) begin
+    inp_re_q <= inp_re_i;
+    wgt_re_q <= wgt_re_i;
+    if (inp_re_q) inp_rdata_o <= inp_rdata;
+    if (wgt_re_q) wgt_rdata_o <= wgt_rdata;
+    if (out_en_i) out_rdata_o <= out_rdata;
+  end
 endmodule

@@ -1,0 +1,179 @@
+// The register file and its result loop: an accumulator is read, combined with an operand and written
+// back. A slot has its address presented at z + 3 + p (`slot_i`), the accumulator is out of the
+// memory at z + 4 + p and registered at z + 5 + p, where the operation happens; the result is
+// registered, and written, at z + 6 + p. Every write goes to the out memory as well, low bits only.
+//
+// Forwarding: when a slot's address is presented, the three slots before it are still to write.
+// What to take from whom is decided a cycle ahead, so that the loop from result to result is one
+// multiplexer and the operation.
+module vta_regfile
+  import vta_pkg::*;
+  import vta_types_pkg::*;
+#(
+  localparam int unsigned SumWidth = InpWidth + WgtWidth + $clog2(BlockIn),
+  localparam int unsigned AccSlices = (AccBits > BusWidth) ? AccBits / BusWidth : 1
+) (
+  input  logic                   clk_i,
+  input  logic                   rst_ni,
+
+  input  slot_t                  slot_i,
+  // For the slot at z + 5 + p.
+  input  logic [Batch*BlockOut-1:0][SumWidth-1:0] sum_i,
+
+  // Of accumulators, or of 8-bit values for them; in a cycle without a result.
+  input  load_write_t            load_write_i,
+
+  output logic [AccSlices-1:0]   out_we_o,
+  output logic [LogAccDepth-1:0] out_waddr_o,
+  output logic [OutBits-1:0]     out_wdata_o
+);
+  localparam int unsigned Lanes = Batch * BlockOut;
+  typedef logic [Lanes-1:0][AccWidth-1:0] element_t;
+
+  // Slots at z + 4 + p, z + 5 + p, z + 6 + p.
+  slot_t out_q, exec_q;
+  logic result_valid_q;
+  logic [LogAccDepth-1:0] result_addr_q;
+  // The result at z + 6 + p, and at z + 7 + p.
+  element_t result_q, written_q, result_d;
+
+  always_ff @(posedge clk_i) begin
+    if (!rst_ni) begin
+      out_q <= '0;
+      exec_q <= '0;
+      result_valid_q <= 1'b0;
+    end else begin
+      out_q <= slot_i;
+      exec_q <= out_q;
+      result_valid_q <= exec_q.write;
+    end
+    if (exec_q.write) begin
+      result_addr_q <= exec_q.addr;
+      result_q <= result_d;
+    end
+    if (result_valid_q) written_q <= result_q;
+  end
+
+  // The accumulator at z + 5 + p but for the slot before, from the memory or two or three slots
+  // before; and whether the slot before has it.
+  logic two_before_q, three_before_q, one_before_q;
+  element_t acc_rdata, acc_q, acc;
+
+  always_ff @(posedge clk_i) begin
+    two_before_q <= exec_q.write && exec_q.addr == slot_i.addr;
+    three_before_q <= result_valid_q && result_addr_q == slot_i.addr;
+    one_before_q <= exec_q.write && exec_q.addr == out_q.addr;
+    if (out_q.write || out_q.source) begin
+      acc_q <= two_before_q ? result_q : three_before_q ? written_q : acc_rdata;
+    end
+  end
+  assign acc = one_before_q ? result_q : acc_q;
+
+  // The operand of the ALU: an immediate, or the source accumulator, which a write to it updates.
+  logic [LogAccDepth-1:0] held_addr_q;
+  logic held_before_q;
+  element_t held_q, held;
+
+  always_ff @(posedge clk_i) begin
+    if (out_q.source) held_addr_q <= out_q.addr;
+    held_before_q <= exec_q.write && exec_q.addr == held_addr_q && !out_q.use_imm;
+    if (out_q.write && out_q.use_imm) begin
+      held_q <= {Lanes{AccWidth'(out_q.imm)}};
+    end else if (exec_q.source) begin
+      held_q <= acc;
+    end else if (held_before_q) begin
+      held_q <= result_q;
+    end
+  end
+  assign held = held_before_q ? result_q : held_q;
+
+  for (genvar i = 0; i < Lanes; i++) begin : gen_lane
+    logic [AccWidth-1:0] operand;
+    assign operand = exec_q.multiply ? AccWidth'($signed(sum_i[i])) : held[i];
+    vta_alu u_alu (
+      .op_i(exec_q.op),
+      .a_i(acc[i]),
+      .b_i(operand),
+      .result_o(result_d[i])
+    );
+  end
+
+  // Loads write slices, 8-bit values the slices of as many accumulators.
+  logic [AccSlices-1:0] acc_enable, acc8_enable, load_we;
+  logic [AccBits-1:0] acc_elem;
+  element_t acc8_elem, load_wdata;
+
+  vta_place #(.LogElemBytes(LogAccBytes)) u_place_acc (
+    .write_i(load_write_i),
+    .enable_o(acc_enable),
+    .elem_o(acc_elem)
+  );
+
+  if (HasAcc8) begin : gen_acc8
+    localparam int unsigned Acc8Bits = 8 << LogAcc8Bytes;
+    localparam int unsigned Acc8Slices = (Acc8Bits > BusWidth) ? Acc8Bits / BusWidth : 1;
+    logic [Acc8Slices-1:0] enable;
+    logic [Lanes-1:0][7:0] elem;
+    vta_place #(.LogElemBytes(LogAcc8Bytes)) u_place_acc8 (
+      .write_i(load_write_i),
+      .enable_o(enable),
+      .elem_o(elem)
+    );
+    for (genvar s = 0; s < AccSlices; s++) begin : gen_enable
+      assign acc8_enable[s] = enable[s*Acc8Slices/AccSlices];
+    end
+    for (genvar i = 0; i < Lanes; i++) begin : gen_extend
+      assign acc8_elem[i] = AccWidth'($signed(elem[i]));
+    end
+  end else begin : gen_no_acc8
+    assign acc8_enable = '0;
+    assign acc8_elem = '0;
+  end
+
+  always_comb begin
+    load_we = '0;
+    load_wdata = acc_elem;
+    if (load_write_i.mem == MemAcc) begin
+      load_we = acc_enable;
+    end else if (load_write_i.mem == MemAcc8) begin
+      load_we = acc8_enable;
+      load_wdata = acc8_elem;
+    end
+  end
+
+  logic [AccSlices-1:0] we;
+  logic [LogAccDepth-1:0] waddr;
+  element_t wdata;
+  assign we = result_valid_q ? '1 : load_we;
+  assign waddr = result_valid_q ? result_addr_q : load_write_i.addr[LogAccDepth-1:0];
+  assign wdata = result_valid_q ? result_q : load_wdata;
+
+  vta_sram #(
+    .Width(AccBits),
+    .Depth(AccDepth),
+    .Slices(AccSlices)
+  ) u_acc (
+    .clk_i,
+    .we_i(we),
+    .waddr_i(waddr),
+    .wdata_i(wdata),
+    .re_i(slot_i.write || slot_i.source),
+    .raddr_i(slot_i.addr),
+    .rdata_o(acc_rdata)
+  );
+
+  assign out_we_o = we;
+  assign out_waddr_o = waddr;
+  for (genvar i = 0; i < Lanes; i++) begin : gen_out
+    assign out_wdata_o[i*OutWidth+:OutWidth] = wdata[i][OutWidth-1:0];
+  end
+
+  logic unused;
+  assign unused = ^{exec_q, load_write_i};
+
+`ifndef SYNTHESIS
+  always_ff @(posedge clk_i) begin
+    if (rst_ni) assert (!(result_valid_q && load_we != '0));
+  end
+`endif
+endmodule
