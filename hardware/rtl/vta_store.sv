@@ -1,11 +1,14 @@
-// The store module: reads outputs from the out memory and writes them to DRAM.
+// The store module: reads outputs from the out memory and writes them to DRAM. Taken at P, an
+// instruction's first unit is read from P + 2 on and is in the write master's register at P + 5; then
+// it is one unit a cycle over the ends of beats, bursts and rows. While a beat waits for the
+// memory, all of this pipeline waits.
 module vta_store
   import vta_pkg::*;
   import vta_types_pkg::*;
 (
   input  logic                   clk_i,
   input  logic                   rst_ni,
-  input  logic                   halt_i,  // take nothing more
+  input  logic                   halt_i,  // take nothing more, start no further burst
 
   // The command queue.
   input  logic                   insn_valid_i,
@@ -34,7 +37,7 @@ module vta_store
   output logic                   m_axi_awvalid,
   input  logic                   m_axi_awready,
   output logic [BusWidth-1:0]    m_axi_wdata,
-  output logic [BusWidth/8-1:0]  m_axi_wstrb,
+  output logic [BusBytes-1:0]    m_axi_wstrb,
   output logic                   m_axi_wlast,
   output logic                   m_axi_wvalid,
   input  logic                   m_axi_wready,
@@ -42,8 +45,224 @@ module vta_store
   input  logic                   m_axi_bvalid,
   output logic                   m_axi_bready,
 
-  output logic                   idle_o,  // no instruction is in flight
+  output logic                   idle_o,   // no instruction is in flight
+  output logic                   quiet_o,  // no burst is under way
   output logic                   fault_o,
   output fault_e                 fault_code_o
 );
+  localparam int unsigned Window = 4;
+  localparam bit Serial = (LogOutBytes < LogBusBytes);
+  // Units of an element that is wider than a beat.
+  localparam int unsigned LogSlices = Serial ? 0 : LogOutBytes - LogBusBytes;
+  localparam int unsigned SliceWidth = (LogSlices > 0) ? LogSlices : 1;
+  // The last place in a beat at which an element begins.
+  localparam logic [LogBusBytes-1:0] LastPlace =
+      Serial ? LogBusBytes'(BusBytes - (1 << LogOutBytes)) : '0;
+
+  // P: take and retire. One instruction at a time until all of it is sent.
+  logic busy, busy_q, empty_q, nothing_q, sent, response, response_q, done;
+  mem_insn_t insn;
+  logic nothing, padded, wrong_memory, empty;
+  logic [2:0] no_next;
+  assign insn = mem_insn_t'(insn_i);
+  assign nothing = insn.x_size == '0;
+  assign wrong_memory = insn.memory_type != MemOut;
+  assign padded = {insn.y_pad_0, insn.y_pad_1, insn.x_pad_0, insn.x_pad_1} != '0;
+  assign empty = nothing || insn.y_size == '0;
+  assign idle_o = !busy;
+
+  vta_issue #(
+    .Window(Window)
+  ) u_issue (
+    .clk_i,
+    .rst_ni,
+    .halt_i,
+    .valid_i(insn_valid_i),
+    .pop_prev_i(insn.pop_prev),
+    .pop_next_i(1'b0),
+    .push_prev_i(insn.push_prev),
+    .push_next_i(1'b0),
+    .prev_avail_i,
+    .next_avail_i(1'b0),
+    .prev_room_i,
+    .next_room_i(1'b0),
+    .pop_prev_o,
+    .pop_next_o(no_next[0]),
+    .reserve_prev_o,
+    .reserve_next_o(no_next[1]),
+    .push_prev_o,
+    .push_next_o(no_next[2]),
+    .free_i(!busy_q),
+    .take_o,
+    .finished_i(done),
+    .retire_o,
+    .busy_o(busy)
+  );
+
+  vta_in_order #(
+    .Depth(Window),
+    .Kinds(2)
+  ) u_in_order (
+    .clk_i,
+    .rst_ni,
+    .start_i({take_o && empty, take_o && !empty}),
+    .end_i({nothing_q, response_q}),
+    .done_o(done)
+  );
+
+  always_ff @(posedge clk_i) begin
+    if (!rst_ni) begin
+      busy_q <= 1'b0;
+      empty_q <= 1'b0;
+      nothing_q <= 1'b0;
+      response_q <= 1'b0;
+    end else begin
+      busy_q <= take_o || (busy_q && !empty_q && !sent);
+      empty_q <= take_o && empty;
+      nothing_q <= empty_q;
+      response_q <= response;
+    end
+  end
+
+  // P + 2: which unit of which burst is read, and from where.
+  logic en, burst_valid, burst_fault, burst_free;
+  burst_t burst;
+
+  vta_burst #(
+    .Memories(8'(1 << MemOut))
+  ) u_burst (
+    .clk_i,
+    .rst_ni,
+    .take_i(take_o),
+    .insn_i(insn),
+    .base_i(out_base_i),
+    .free_o(burst_free),
+    .valid_o(burst_valid),
+    .burst_o(burst),
+    .ready_i(en && unit.burst_last),
+    .fault_o(burst_fault)
+  );
+
+  typedef logic [LogBusBytes-1:0] place_t;
+
+  logic [11:0] unit_q;
+  place_t place_q, place;
+  logic [SliceWidth-1:0] slice_q;
+  logic [16:0] addr_q;
+  write_unit_t unit;
+
+  always_comb begin
+    place = (unit_q == '0) ? burst.first : place_q;
+    unit = '0;
+    unit.burst = burst;
+    unit.burst_first = unit_q == '0;
+    unit.burst_last = unit_q == burst.units;
+    unit.beat_first = unit.burst_first || place == '0;
+    unit.beat_last = unit.burst_last || place == LastPlace;
+    for (int unsigned b = 0; b < BusBytes; b++) begin
+      unit.strb[b] = !Serial || ((b ^ 32'(place)) >> LogOutBytes) == 0;
+    end
+  end
+
+  logic step;
+  assign step = en && burst_valid;
+
+  always_ff @(posedge clk_i) begin
+    if (!rst_ni || take_o) begin
+      unit_q <= '0;
+      slice_q <= '0;
+    end else if (step) begin
+      unit_q <= unit.burst_last ? '0 : unit_q + 1'b1;
+      if (LogSlices > 0) slice_q <= slice_q + 1'b1;
+    end
+    if (take_o) addr_q <= 17'(insn.sram_base);
+    else if (step && (LogSlices == 0 || &slice_q)) addr_q <= addr_q + 1'b1;
+    if (step) place_q <= place + LogBusBytes'(1 << LogOutBytes);
+  end
+
+  assign out_en_o = en;
+  assign out_addr_o = addr_q[LogAccDepth-1:0];
+
+  // P + 3, P + 4: out of the memory, registered.
+  logic [1:0] valid_q;
+  write_unit_t unit_1_q, unit_2_q;
+  logic [SliceWidth-1:0] slice_1_q, slice_2_q;
+  logic [BusWidth-1:0] data;
+
+  always_ff @(posedge clk_i) begin
+    if (!rst_ni) valid_q <= '0;
+    else if (en) valid_q <= {valid_q[0], burst_valid};
+    if (en) begin
+      unit_1_q <= unit;
+      unit_2_q <= unit_1_q;
+      slice_1_q <= slice_q;
+      slice_2_q <= slice_1_q;
+    end
+  end
+
+  if (Serial) begin : gen_lanes
+    assign data = {(BusWidth / OutBits) {out_rdata_i}};
+  end else if (LogSlices == 0) begin : gen_beat
+    assign data = out_rdata_i;
+  end else begin : gen_slices
+    logic [(1<<LogSlices)-1:0][BusWidth-1:0] slices;
+    assign slices = out_rdata_i;
+    assign data = slices[slice_2_q];
+  end
+
+  // P + 5: the write register.
+  logic unit_ready, bus_fault;
+  assign en = unit_ready || !valid_q[1];
+
+  vta_write_master u_write_master (
+    .clk_i,
+    .rst_ni,
+    .halt_i,
+    .unit_valid_i(valid_q[1]),
+    .unit_i(unit_2_q),
+    .unit_data_i(data),
+    .unit_ready_o(unit_ready),
+    .m_axi_awaddr,
+    .m_axi_awlen,
+    .m_axi_awvalid,
+    .m_axi_awready,
+    .m_axi_wdata,
+    .m_axi_wstrb,
+    .m_axi_wlast,
+    .m_axi_wvalid,
+    .m_axi_wready,
+    .m_axi_bresp,
+    .m_axi_bvalid,
+    .m_axi_bready,
+    .sent_o(sent),
+    .response_o(response),
+    .quiet_o,
+    .fault_o(bus_fault)
+  );
+
+  logic memory_fault_q, pad_fault_q, sram_fault_q, address_fault_q;
+  always_ff @(posedge clk_i) begin
+    memory_fault_q <= rst_ni && take_o && !nothing && wrong_memory;
+    pad_fault_q <= rst_ni && take_o && !nothing && padded;
+    sram_fault_q <= rst_ni && step && |(addr_q >> LogAccDepth);
+    address_fault_q <= rst_ni && burst_fault;
+  end
+
+  assign fault_o = memory_fault_q || pad_fault_q || sram_fault_q || address_fault_q || bus_fault;
+  always_comb begin
+    if (memory_fault_q) fault_code_o = FaultMemType;
+    else if (pad_fault_q) fault_code_o = FaultStorePad;
+    else if (sram_fault_q) fault_code_o = FaultSram;
+    else if (address_fault_q) fault_code_o = FaultAddress;
+    else fault_code_o = FaultBus;
+  end
+
+  logic unused;
+  assign unused = ^{insn, slice_2_q, no_next};
+
+`ifndef SYNTHESIS
+  always_ff @(posedge clk_i) begin
+    if (rst_ni) assert (!(take_o && !burst_free));
+  end
+`endif
 endmodule

@@ -70,6 +70,16 @@ package vta_types_pkg;
     logic [BusWidth-1:0] data;
   } load_write_t;
 
+  // A unit on its way to DRAM.
+  typedef struct packed {
+    burst_t burst;
+    logic burst_first;  // the first unit of its burst
+    logic burst_last;
+    logic beat_first;  // the first unit of its beat
+    logic beat_last;
+    logic [BusBytes-1:0] strb;  // its bytes in the beat
+  } write_unit_t;
+
   // What one slot of compute does to the register file.
   typedef struct packed {
     logic write;  // modifies the accumulator at `addr`
