@@ -230,7 +230,11 @@ impl Build {
         link.args(paths(directory, "o")?);
         link.arg("-pthread");
         if self.waves {
-            link.args(["-llz4", "-lz"]);
+            link.arg("-lz");
+            // Later versions of the runtime take the compression of waveforms from the system.
+            if self.verilator.include()?.join("fstcpp").is_dir() {
+                link.arg("-llz4");
+            }
         }
         run(&mut link, directory)?;
         Ok(directory.join(LIBRARY))

@@ -119,7 +119,8 @@ impl RtlSim {
         options: &RtlOptions,
     ) -> Result<RtlReport, RtlError> {
         let insns = self.stream(dram, address, count)?;
-        if !self.clear && !(options.keep_state && self.sound) {
+        let goes_on = self.clear || options.keep_state && self.sound;
+        if !goes_on {
             // SAFETY: the handle is open.
             unsafe { (self.model.library.reset)(self.handle) };
         }
