@@ -64,6 +64,65 @@ impl Transfer {
         self.addr + row as u64 * self.pitch
     }
 
+    fn of(design: &Design, mem: &MemInsn, memory: MemType) -> Result<Transfer, Cause> {
+        let elem = design.elem_bytes(memory);
+        let [sram, rows, x_size, y0, y1, x0, x1] = [
+            mem.sram_base,
+            mem.y_size,
+            mem.x_size,
+            mem.y_pad_0,
+            mem.y_pad_1,
+            mem.x_pad_0,
+            mem.x_pad_1,
+        ]
+        .map(u64::from);
+        let (first, count) = (sram, (y0 + rows + y1) * (x0 + x_size + x1));
+        let depth = design.depth(memory);
+        if count > 0 && first + count > depth.into() {
+            return Err(Cause::Sram {
+                memory,
+                first,
+                end: first + count,
+                depth,
+            });
+        }
+        // From here on every size is bounded by the depth.
+        Ok(Transfer {
+            memory,
+            sram: sram as usize,
+            rows: rows as usize,
+            x_size: x_size as usize,
+            addr: u64::from(mem.dram_base) * elem as u64,
+            row_bytes: x_size as usize * elem,
+            pitch: u64::from(mem.x_stride) * elem as u64,
+            y_pad: [y0 as usize, y1 as usize],
+            x_pad: [x0 as usize, x1 as usize],
+        })
+    }
+
+    /// Whether every row lies in the image.
+    fn check(&self, dram: &Dram, direction: Direction) -> Result<(), Cause> {
+        let outside = |&row: &usize| dram.get(self.addr(row), self.row_bytes).is_none();
+        // Addresses only grow: if the first and the last row lie inside, so does every other.
+        if self.rows > 0 && (outside(&0) || outside(&(self.rows - 1))) {
+            let row = (0..self.rows).find(outside).unwrap_or_default();
+            return Err(Cause::DramAddress {
+                direction,
+                row: row as u64,
+                addr: self.addr(row),
+                bytes: self.row_bytes as u64,
+                base: dram.base,
+                end: dram.end(),
+            });
+        }
+        Ok(())
+    }
+
+    /// Zeros written: the elements of the padding.
+    pub(crate) fn zeros(&self) -> usize {
+        self.span().len() - self.rows * self.x_size
+    }
+
     /// Writes zeros to the padding and, by `unpack`, the rows to their elements of `lanes` values.
     pub(crate) fn fill<T: Clone + Default>(
         &self,
@@ -150,18 +209,25 @@ impl Kernel {
         }
     }
 
-    fn checked(self, design: &Design, uops: &[Uop]) -> Result<Action, Cause> {
-        if self.steps() == 0 {
-            return Ok(Action::Kernel(self));
-        }
-        let Some(range) = uops.get(self.uop_range()) else {
-            let Range { start, end } = self.uops;
+    /// Whether its micro-ops lie in their memory, as the fields alone tell.
+    fn ranged(self, design: &Design) -> Result<Action, Cause> {
+        let (Range { start, end }, depth) = (self.uops.clone(), design.depth(MemType::Uop));
+        if self.steps() > 0 && end > depth {
             return Err(Cause::UopRange {
                 begin: start,
                 end,
-                depth: design.depth(MemType::Uop),
+                depth,
             });
-        };
+        }
+        Ok(Action::Kernel(self))
+    }
+
+    /// Whether every index lies in its memory.
+    fn check(&self, design: &Design, uops: &[Uop]) -> Result<(), Cause> {
+        if self.steps() == 0 {
+            return Ok(());
+        }
+        let range = &uops[self.uop_range()];
         let firsts = self.operands().iter().filter_map(|&(operand, memory)| {
             let depth = design.depth(memory);
             Some((
@@ -174,7 +240,7 @@ impl Kernel {
         let Some(((iter_out, iter_in, at), operand, memory, depth)) =
             firsts.min_by_key(|first| first.0)
         else {
-            return Ok(Action::Kernel(self));
+            return Ok(());
         };
         let [f_out, f_in] = self.factors(operand).map(u64::from);
         let index =
@@ -236,100 +302,57 @@ pub(crate) fn plan(
     dram: &Dram,
     uops: &[Uop],
 ) -> Result<Action, Cause> {
-    match &insn.body {
-        Body::Load(mem) if mem.is_sync() => Ok(Action::Sync),
-        Body::Store(mem) if mem.is_sync() => Ok(Action::Sync),
-        Body::Load(mem) => {
-            let memory = match mem.mem() {
-                None | Some(MemType::Out) => {
+    let action = Action::of(design, insn)?;
+    match &action {
+        Action::Load(transfer) => transfer.check(dram, Direction::Read)?,
+        Action::Store(transfer) => transfer.check(dram, Direction::Write)?,
+        Action::Kernel(kernel) => kernel.check(design, uops)?,
+        Action::Sync | Action::Finish => {}
+    }
+    Ok(action)
+}
+
+impl Action {
+    /// What an instruction does, checked against the design as far as its fields tell.
+    pub(crate) fn of(design: &Design, insn: &Insn) -> Result<Action, Cause> {
+        match &insn.body {
+            Body::Load(mem) | Body::Store(mem) if mem.is_sync() => Ok(Action::Sync),
+            Body::Load(mem) => {
+                let memory = match mem.mem() {
+                    None | Some(MemType::Out) => {
+                        return Err(Cause::MemoryType {
+                            opcode: "LOAD",
+                            value: mem.memory_type,
+                        });
+                    }
+                    Some(MemType::Acc8) if !design.has_acc8() => {
+                        return Err(Cause::NoAcc8 {
+                            acc_bits: design.acc_bits(),
+                            inp_bits: design.inp_bits(),
+                        });
+                    }
+                    Some(memory) => memory,
+                };
+                Transfer::of(design, mem, memory).map(Action::Load)
+            }
+            Body::Store(mem) => {
+                if mem.mem() != Some(MemType::Out) {
                     return Err(Cause::MemoryType {
-                        opcode: "LOAD",
+                        opcode: "STORE",
                         value: mem.memory_type,
                     });
                 }
-                Some(MemType::Acc8) if !design.has_acc8() => {
-                    return Err(Cause::NoAcc8 {
-                        acc_bits: design.acc_bits(),
-                        inp_bits: design.inp_bits(),
-                    });
+                let pads = [mem.y_pad_0, mem.y_pad_1, mem.x_pad_0, mem.x_pad_1];
+                if pads != [0; 4] {
+                    return Err(Cause::PaddedStore { pads });
                 }
-                Some(memory) => memory,
-            };
-            transfer(design, mem, memory, Direction::Read, dram).map(Action::Load)
-        }
-        Body::Store(mem) => {
-            if mem.mem() != Some(MemType::Out) {
-                return Err(Cause::MemoryType {
-                    opcode: "STORE",
-                    value: mem.memory_type,
-                });
+                Transfer::of(design, mem, MemType::Out).map(Action::Store)
             }
-            let pads = [mem.y_pad_0, mem.y_pad_1, mem.x_pad_0, mem.x_pad_1];
-            if pads != [0; 4] {
-                return Err(Cause::PaddedStore { pads });
-            }
-            transfer(design, mem, MemType::Out, Direction::Write, dram).map(Action::Store)
+            Body::Gemm(gemm) => gemm_kernel(gemm).ranged(design),
+            Body::Alu(alu) => alu_kernel(design, alu)?.ranged(design),
+            Body::Finish => Ok(Action::Finish),
         }
-        Body::Gemm(gemm) => gemm_kernel(gemm).checked(design, uops),
-        Body::Alu(alu) => alu_kernel(alu)?.checked(design, uops),
-        Body::Finish => Ok(Action::Finish),
     }
-}
-
-fn transfer(
-    design: &Design,
-    mem: &MemInsn,
-    memory: MemType,
-    direction: Direction,
-    dram: &Dram,
-) -> Result<Transfer, Cause> {
-    let elem = design.elem_bytes(memory);
-    let [sram, rows, x_size, y0, y1, x0, x1] = [
-        mem.sram_base,
-        mem.y_size,
-        mem.x_size,
-        mem.y_pad_0,
-        mem.y_pad_1,
-        mem.x_pad_0,
-        mem.x_pad_1,
-    ]
-    .map(u64::from);
-    let (first, count) = (sram, (y0 + rows + y1) * (x0 + x_size + x1));
-    let depth = design.depth(memory);
-    if count > 0 && first + count > depth.into() {
-        return Err(Cause::Sram {
-            memory,
-            first,
-            end: first + count,
-            depth,
-        });
-    }
-    // From here on every size is bounded by the depth.
-    let moved = Transfer {
-        memory,
-        sram: sram as usize,
-        rows: rows as usize,
-        x_size: x_size as usize,
-        addr: u64::from(mem.dram_base) * elem as u64,
-        row_bytes: x_size as usize * elem,
-        pitch: u64::from(mem.x_stride) * elem as u64,
-        y_pad: [y0 as usize, y1 as usize],
-        x_pad: [x0 as usize, x1 as usize],
-    };
-    let outside = |&row: &usize| dram.get(moved.addr(row), moved.row_bytes).is_none();
-    // Addresses only grow: if the first and the last row lie inside, so does every other.
-    if moved.rows > 0 && (outside(&0) || outside(&(moved.rows - 1))) {
-        let row = (0..moved.rows).find(outside).unwrap_or_default();
-        return Err(Cause::DramAddress {
-            direction,
-            row: row as u64,
-            addr: moved.addr(row),
-            bytes: moved.row_bytes as u64,
-            base: dram.base,
-            end: dram.end(),
-        });
-    }
-    Ok(moved)
 }
 
 fn gemm_kernel(gemm: &GemmInsn) -> Kernel {
@@ -349,10 +372,14 @@ fn gemm_kernel(gemm: &GemmInsn) -> Kernel {
     }
 }
 
-fn alu_kernel(alu: &AluInsn) -> Result<Kernel, Cause> {
+fn alu_kernel(design: &Design, alu: &AluInsn) -> Result<Kernel, Cause> {
     let op = alu.op().ok_or(Cause::AluOpcode {
         value: alu.alu_opcode,
     })?;
+    if !design.has_alu(op) {
+        let design = design.config().alu_ops.join(", ");
+        return Err(Cause::NoAlu { op, design });
+    }
     Ok(Kernel {
         op: if alu.use_imm {
             KernelOp::AluImm(op, alu.imm)

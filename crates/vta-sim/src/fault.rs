@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use vta_isa::{MemType, Module};
+use vta_isa::{AluOp, MemType, Module};
 
 use crate::tokens::TokenQueue;
 
@@ -115,6 +115,8 @@ pub enum Cause {
         base: u64,
         end: u64,
     },
+    /// The stream does not lie at a multiple of an instruction's size, where fetch could read it.
+    StreamAlignment { addr: u64 },
     /// More tokens than their queue takes.
     InitialTokens {
         queue: TokenQueue,
@@ -129,6 +131,8 @@ pub enum Cause {
     NoAcc8 { acc_bits: u32, inp_bits: u32 },
     /// An undefined ALU operation.
     AluOpcode { value: u8 },
+    /// An ALU operation that the design lacks.
+    NoAlu { op: AluOp, design: String },
     /// STORE with padding.
     PaddedStore { pads: [u32; 4] },
     /// A transfer past the end of a scratchpad; elements `first..end`.
@@ -188,7 +192,9 @@ impl Cause {
     /// Whose mistake it is.
     pub fn kind(&self) -> Kind {
         match self {
-            Cause::StreamAddress { .. } | Cause::InitialTokens { .. } => Kind::Call,
+            Cause::StreamAddress { .. }
+            | Cause::StreamAlignment { .. }
+            | Cause::InitialTokens { .. } => Kind::Call,
             Cause::InsnLimit { .. } | Cause::StepLimit { .. } | Cause::TooLong { .. } => {
                 Kind::Limit
             }
@@ -208,6 +214,7 @@ impl Cause {
             Cause::StreamAddress { .. } => {
                 "give the address and count of a stream that lies inside the image"
             }
+            Cause::StreamAlignment { .. } => "put the stream at a multiple of 16 bytes",
             Cause::InitialTokens { .. } => {
                 "start with fewer tokens or set a larger DEP_QUEUE_DEPTH"
             }
@@ -220,6 +227,9 @@ impl Cause {
             Cause::MemoryType { .. } => "LOAD takes UOP, WGT, INP, ACC or ACC8",
             Cause::NoAcc8 { .. } => "load ACC at its full width",
             Cause::AluOpcode { .. } => "the operations are MIN 0, MAX 1, ADD 2, SHR 3 and MUL 4",
+            Cause::NoAlu { .. } => {
+                "name the operation in the design's ALU_OPS, or compile for this design"
+            }
             Cause::PaddedStore { .. } => "set the padding fields of STORE to 0",
             Cause::Sram { .. } => {
                 "lower sram_base, the sizes or the padding, or use a design with a larger buffer"
@@ -273,6 +283,12 @@ impl fmt::Display for Cause {
                 f,
                 "the stream of {bytes} bytes at {addr:#x} lies outside the DRAM image {base:#x}..{end:#x}"
             ),
+            Cause::StreamAlignment { addr } => {
+                write!(
+                    f,
+                    "the stream at {addr:#x} does not lie at a multiple of 16 bytes"
+                )
+            }
             Cause::InitialTokens {
                 queue,
                 tokens,
@@ -292,6 +308,9 @@ impl fmt::Display for Cause {
                 "ACC8 needs 32-bit accumulators and 8-bit inputs; this design has {acc_bits} and {inp_bits} bits"
             ),
             Cause::AluOpcode { value } => write!(f, "ALU opcode {value} is undefined"),
+            Cause::NoAlu { op, design } => {
+                write!(f, "this design's ALU lacks {op}; it has {design}")
+            }
             Cause::PaddedStore {
                 pads: [y0, y1, x0, x1],
             } => {
@@ -372,6 +391,17 @@ impl fmt::Display for Cause {
 }
 
 impl std::error::Error for Fault {}
+
+impl Fault {
+    /// A fault of the stream as a whole, before it runs.
+    pub(crate) fn of_stream(cause: Cause) -> Fault {
+        Fault {
+            site: None,
+            cause,
+            queues: Box::default(),
+        }
+    }
+}
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

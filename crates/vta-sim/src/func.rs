@@ -1,15 +1,16 @@
 //! The functional simulator.
 
 use serde::Serialize;
-use vta_isa::{Design, MemType};
+use vta_isa::{Design, Insn, MemType};
 
-use crate::access::{Action, Kernel, KernelOp, Transfer, plan};
+use crate::access::{Action, Transfer, plan};
 use crate::counters::Counters;
 use crate::dram::Dram;
-use crate::fault::{Cause, Fault, QueueState};
+use crate::fault::{Cause, Fault};
 use crate::kernel::Scratch;
 use crate::lanes::{pack, transpose, unpack};
 use crate::machine::{Execute, Issue, Machine, Order};
+use crate::meter::Meter;
 
 /// What to do when the run ends with tokens in the queues.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -65,9 +66,10 @@ pub struct RunReport {
 /// The accelerator: scratchpads and token queues of one design.
 #[derive(Clone, Debug)]
 pub struct FuncSim {
-    design: Design,
-    scratch: Scratch,
-    tokens: [usize; 4],
+    pub(crate) design: Design,
+    pub(crate) scratch: Scratch,
+    /// Left by the last run.
+    pub(crate) tokens: [usize; 4],
 }
 
 impl FuncSim {
@@ -95,34 +97,37 @@ impl FuncSim {
         insns: &[u8],
         options: &RunOptions,
     ) -> Result<RunReport, Fault> {
-        let kept = std::mem::take(&mut self.tokens);
-        let mut tokens = options.initial_tokens.map(u64::from);
-        if options.keep_state {
-            tokens
-                .iter_mut()
-                .zip(kept)
-                .for_each(|(tokens, kept)| *tokens += kept as u64);
-        } else {
-            self.scratch.clear();
-        }
+        let tokens = self.begin(options);
         let mut machine = Machine::new(&self.design, insns, tokens)?;
-        let (design, scratch) = (&self.design, &mut self.scratch);
-        let mut run = Run {
-            design,
-            scratch,
-            dram,
-            options,
-            counters: Counters::default(),
-            steps: 0,
-        };
+        let mut run = Run::new(&self.design, &mut self.scratch, dram, options);
         machine.run(options.order, &mut run)?;
-        let counters = run.counters;
+        let counters = run.meter.counters();
         let leftover = machine.tokens();
         if options.leftover == Leftover::Fault && leftover != [0; 4] {
             return Err(machine.fault(None, Cause::Leftover { tokens: leftover }));
         }
         self.tokens = leftover;
         Ok(RunReport { counters, leftover })
+    }
+
+    /// Clears what the run does not go on with; gives the tokens that it starts with.
+    pub(crate) fn begin(&mut self, options: &RunOptions) -> [u64; 4] {
+        let mut tokens = options.initial_tokens.map(u64::from);
+        let kept = std::mem::take(&mut self.tokens);
+        if options.keep_state {
+            for (tokens, kept) in tokens.iter_mut().zip(kept) {
+                *tokens += kept as u64;
+            }
+        } else {
+            self.scratch.clear();
+        }
+        tokens
+    }
+
+    /// What a memory holds, every element as it would lie in DRAM. OUT and ACC8 are the low bits of the
+    /// register file.
+    pub fn scratchpad(&self, memory: MemType) -> Vec<u8> {
+        self.scratch.packed(&self.design, memory)
     }
 
     /// Runs the `count` instructions that lie in the image at physical address `addr`. They are read before the
@@ -134,70 +139,38 @@ impl FuncSim {
         count: u64,
         options: &RunOptions,
     ) -> Result<RunReport, Fault> {
-        let bytes = count.saturating_mul(vta_isa::INSN_BYTES as u64);
-        let stream = usize::try_from(bytes)
-            .ok()
-            .and_then(|len| dram.get(addr, len));
-        let Some(stream) = stream.map(<[u8]>::to_vec) else {
-            let cause = Cause::StreamAddress {
-                addr,
-                bytes,
-                base: dram.base,
-                end: dram.end(),
-            };
-            return Err(Fault {
-                site: None,
-                cause,
-                queues: Box::<QueueState>::default(),
-            });
-        };
+        let stream = stream_at(dram, addr, count)?;
         self.run(dram, &stream, options)
     }
 }
 
-struct Run<'a> {
+/// The `count` instructions at physical address `addr`.
+pub(crate) fn stream_at(dram: &Dram, addr: u64, count: u64) -> Result<Vec<u8>, Fault> {
+    let bytes = count.saturating_mul(vta_isa::INSN_BYTES as u64);
+    let stream = usize::try_from(bytes)
+        .ok()
+        .and_then(|len| dram.get(addr, len));
+    stream.map(<[u8]>::to_vec).ok_or_else(|| {
+        Fault::of_stream(Cause::StreamAddress {
+            addr,
+            bytes,
+            base: dram.base,
+            end: dram.end(),
+        })
+    })
+}
+
+/// One run: what instructions do to the memories.
+pub(crate) struct Run<'a> {
     design: &'a Design,
     scratch: &'a mut Scratch,
     dram: &'a mut Dram,
-    options: &'a RunOptions,
-    counters: Counters,
-    steps: u64,
+    meter: Meter,
 }
 
 impl Execute for Run<'_> {
     fn execute(&mut self, issue: &Issue<'_>, causes: &mut Vec<Cause>) {
-        let limit = self.options.insn_limit;
-        if self.counters.insns.total() >= limit {
-            return causes.push(Cause::InsnLimit { limit });
-        }
-        let action = match plan(self.design, issue.insn, self.dram, &self.scratch.uop) {
-            Ok(action) => action,
-            Err(cause) => return causes.push(cause),
-        };
-        let counters = &mut self.counters;
-        match action {
-            Action::Sync => counters.insns.sync += 1,
-            Action::Finish => counters.insns.finish += 1,
-            Action::Load(transfer) => {
-                counters.insns.load += 1;
-                counters.load_bytes.add(transfer.memory, transfer.bytes());
-                self.load(&transfer);
-            }
-            Action::Store(transfer) => {
-                counters.insns.store += 1;
-                counters.store_bytes += transfer.bytes();
-                self.store(&transfer);
-            }
-            Action::Kernel(kernel) => {
-                let limit = self.options.step_limit;
-                self.steps = self.steps.saturating_add(kernel.steps());
-                if self.steps > limit {
-                    return causes.push(Cause::StepLimit { limit });
-                }
-                self.count(&kernel);
-                self.scratch.run(&kernel);
-            }
-        }
+        causes.extend(self.carry_out(issue.insn).err());
     }
 
     fn fault(&mut self, fault: Fault) -> Result<(), Fault> {
@@ -205,26 +178,32 @@ impl Execute for Run<'_> {
     }
 }
 
-impl Run<'_> {
-    fn count(&mut self, kernel: &Kernel) {
-        let steps = kernel.steps();
-        let counters = &mut self.counters;
-        match kernel.op {
-            KernelOp::Reset => {
-                counters.insns.gemm += 1;
-                counters.reset_ops += steps;
-            }
-            KernelOp::Gemm => {
-                counters.insns.gemm += 1;
-                counters.gemm_ops += steps;
-                counters.macs +=
-                    steps * (self.design.batch() * self.design.lanes(MemType::Wgt)) as u64;
-            }
-            KernelOp::AluImm(op, _) | KernelOp::AluAcc(op) => {
-                counters.insns.alu += 1;
-                counters.alu_ops.add(op, steps);
-            }
+impl<'a> Run<'a> {
+    pub(crate) fn new(
+        design: &'a Design,
+        scratch: &'a mut Scratch,
+        dram: &'a mut Dram,
+        options: &RunOptions,
+    ) -> Run<'a> {
+        Run {
+            design,
+            scratch,
+            dram,
+            meter: Meter::new(options),
         }
+    }
+
+    /// Does all of an instruction, or nothing and says why.
+    pub(crate) fn carry_out(&mut self, insn: &Insn) -> Result<(), Cause> {
+        let action = plan(self.design, insn, self.dram, &self.scratch.uop)?;
+        self.meter.count(self.design, &action)?;
+        match action {
+            Action::Sync | Action::Finish => {}
+            Action::Load(transfer) => self.load(&transfer),
+            Action::Store(transfer) => self.store(&transfer),
+            Action::Kernel(kernel) => self.scratch.run(&kernel),
+        }
+        Ok(())
     }
 
     fn load(&mut self, transfer: &Transfer) {
@@ -233,7 +212,6 @@ impl Run<'_> {
         let scratch = &mut *self.scratch;
         match memory {
             MemType::Uop => {
-                self.counters.uops_loaded += (transfer.rows * transfer.x_size) as u64;
                 transfer.load_uops(self.design, self.dram, &mut scratch.uop);
             }
             MemType::Wgt => {

@@ -1,9 +1,9 @@
 //! The scratchpads and what GEMM and ALU do to them.
 
-use vta_isa::{AluOp, Design, MemType, Uop};
+use vta_isa::{AluOp, Design, MemType, UOP_BYTES, Uop};
 
 use crate::access::{Kernel, KernelOp};
-use crate::lanes::wrap;
+use crate::lanes::{pack, transpose, wrap};
 
 /// Calls `body` with the function of an ALU operation, so that its loops are compiled for each.
 macro_rules! with_op {
@@ -78,6 +78,32 @@ impl Scratch {
         self.inp.fill(0);
         self.wgt.fill(0);
         self.acc.fill(0);
+    }
+
+    /// A memory's elements as they lie in DRAM.
+    pub(crate) fn packed(&self, design: &Design, memory: MemType) -> Vec<u8> {
+        let bits = design.value_bits(memory);
+        let mut bytes = vec![0; design.depth(memory) as usize * design.elem_bytes(memory)];
+        match memory {
+            MemType::Uop => {
+                for (bytes, uop) in bytes.chunks_exact_mut(UOP_BYTES).zip(&self.uop) {
+                    let word = uop.encode(design).expect("it was decoded from a word");
+                    bytes.copy_from_slice(&word.to_le_bytes());
+                }
+            }
+            MemType::Wgt => {
+                let lanes = design.lanes(memory);
+                let mut tile = vec![0; lanes];
+                let tiles = bytes.chunks_exact_mut(design.elem_bytes(memory));
+                for (bytes, weights) in tiles.zip(self.wgt.chunks_exact(lanes)) {
+                    transpose(weights, &mut tile, design.block_out());
+                    pack(bits, &tile, bytes);
+                }
+            }
+            MemType::Inp => pack(bits, &self.inp, &mut bytes),
+            MemType::Acc | MemType::Out | MemType::Acc8 => pack(bits, &self.acc, &mut bytes),
+        }
+        bytes
     }
 
     /// Carries out a kernel whose indices are in range.

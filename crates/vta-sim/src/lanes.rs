@@ -61,24 +61,33 @@ pub(crate) fn unpack<T: Lane>(bits: u32, bytes: &[u8], lanes: &mut [T]) {
     }
 }
 
-/// The low `bits` (at most 8) of each value.
-pub(crate) fn pack(bits: u32, lanes: &[i32], bytes: &mut [u8]) {
-    if bits == 8 {
-        bytes
-            .iter_mut()
-            .zip(lanes)
-            .for_each(|(byte, &lane)| *byte = lane as u8);
-        return;
-    }
-    let mask = (1 << bits) - 1;
-    for (byte, lanes) in bytes
-        .iter_mut()
-        .zip(lanes.chunks_exact((8 / bits) as usize))
-    {
-        let shifts = (0..8).step_by(bits as usize);
-        *byte = shifts.zip(lanes).fold(0, |byte, (shift, &lane)| {
-            byte | ((lane & mask) as u8) << shift
-        });
+/// The low `bits` of each value.
+pub(crate) fn pack<T: Copy + Into<i32>>(bits: u32, lanes: &[T], bytes: &mut [u8]) {
+    match bits {
+        8 => {
+            for (byte, &lane) in bytes.iter_mut().zip(lanes) {
+                *byte = lane.into() as u8;
+            }
+        }
+        16 => {
+            for (bytes, &lane) in bytes.chunks_exact_mut(2).zip(lanes) {
+                bytes.copy_from_slice(&(lane.into() as i16).to_le_bytes());
+            }
+        }
+        32 => {
+            for (bytes, &lane) in bytes.chunks_exact_mut(4).zip(lanes) {
+                bytes.copy_from_slice(&lane.into().to_le_bytes());
+            }
+        }
+        _ => {
+            let (mask, per_byte) = ((1 << bits) - 1, (8 / bits) as usize);
+            for (byte, lanes) in bytes.iter_mut().zip(lanes.chunks_exact(per_byte)) {
+                let shifts = (0..8).step_by(bits as usize);
+                *byte = shifts.zip(lanes).fold(0, |byte, (shift, &lane)| {
+                    byte | ((lane.into() & mask) as u8) << shift
+                });
+            }
+        }
     }
 }
 

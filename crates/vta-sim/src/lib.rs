@@ -3,21 +3,24 @@
 //! * [`FuncSim`] runs a stream on a DRAM image: exact results, no timing. It never hangs and never
 //!   leaves its memories; whatever is wrong with a stream is a [`Fault`] that names the instruction,
 //!   the state of the queues, the cause and the remedy.
+//! * [`CycleSim`] does the same and tells in which cycle each instruction is taken and retires, exactly as
+//!   the hardware's page (`hardware/README.md`) has it, with data or without.
 //! * [`check`](fn@check) proves, without computing a value, that every interleaving which the tokens
 //!   allow gives the same memory, or names what breaks it, in the same words.
 //! * [`generate`](fn@generate) makes random programs that are correct by construction, for tests of
 //!   everything that runs or rewrites streams.
 //!
-//! The simulator and the checker drive one machine of queues and tokens (`machine`), and both learn
-//! what an instruction touches from one place (`access`).
+//! The functional simulator and the checker drive one machine of queues and tokens (`machine`); the cycle
+//! simulator has its own (`cycle`), where tokens carry the cycles in which they move. All learn what an
+//! instruction touches from one place (`access`).
 //!
-//! What it is not: it knows no cycles, no bus and no compiler; DRAM is a plain array of bytes,
-//! allocated by whoever owns it.
+//! What it is not: it knows no compiler; DRAM is a plain array of bytes, allocated by whoever owns it.
 #![forbid(unsafe_code)]
 
 mod access;
 mod check;
 mod counters;
+mod cycle;
 mod dram;
 mod fault;
 mod func;
@@ -25,11 +28,16 @@ mod generate;
 mod kernel;
 mod lanes;
 mod machine;
+mod meter;
 mod shadow;
 mod tokens;
 
 pub use check::{CheckOptions, CheckReport, check};
 pub use counters::{AluCounters, Bytes, Counters, InsnCounters};
+pub use cycle::{
+    Burst, Channel, CycleOptions, CycleReport, CycleSim, InsnTiming, MemoryModel, ModuleCycles,
+    Traffic, stall,
+};
 pub use dram::Dram;
 pub use fault::{Cause, Direction, Fault, Head, Kind, Operand, Place, QueueState, Site, Wait};
 pub use func::{FuncSim, Leftover, RunOptions, RunReport};

@@ -34,6 +34,31 @@ pub enum Order {
     Seeded(u64),
 }
 
+/// The number of instructions of a stream that can begin with so many tokens.
+pub(crate) fn admit(design: &Design, stream: &[u8], tokens: [u64; 4]) -> Result<u32, Fault> {
+    let depth = design.config().dep_queue_depth;
+    let mut queues = TokenQueue::ALL.into_iter().zip(tokens);
+    let insns = stream.len() / INSN_BYTES;
+    let cause = if stream.len() % INSN_BYTES != 0 {
+        let bytes = stream.len();
+        Cause::Length { bytes }
+    } else if let Some((queue, tokens)) = queues.find(|&(_, tokens)| tokens > depth.into()) {
+        Cause::InitialTokens {
+            queue,
+            tokens,
+            depth,
+        }
+    } else {
+        match u32::try_from(insns) {
+            Ok(count) => return Ok(count),
+            Err(_) => Cause::TooLong {
+                insns: insns as u64,
+            },
+        }
+    };
+    Err(Fault::of_stream(cause))
+}
+
 /// Names the instruction at a position of the stream.
 pub(crate) fn site(design: &Design, stream: &[u8], index: u32) -> Site {
     let bytes = bytes(stream, index);
@@ -68,7 +93,7 @@ fn only_pushes(design: &Design, stream: &[u8], index: u32) -> bool {
     })
 }
 
-fn bytes(stream: &[u8], index: u32) -> &[u8; INSN_BYTES] {
+pub(crate) fn bytes(stream: &[u8], index: u32) -> &[u8; INSN_BYTES] {
     let start = index as usize * INSN_BYTES;
     stream[start..start + INSN_BYTES]
         .try_into()
@@ -131,34 +156,7 @@ impl<'a> Machine<'a> {
         stream: &'a [u8],
         tokens: [u64; 4],
     ) -> Result<Machine<'a>, Fault> {
-        let fail = |cause| {
-            Err(Fault {
-                site: None,
-                cause,
-                queues: Box::default(),
-            })
-        };
-        if stream.len() % INSN_BYTES != 0 {
-            return fail(Cause::Length {
-                bytes: stream.len(),
-            });
-        }
-        let insns = stream.len() / INSN_BYTES;
-        let Ok(count) = u32::try_from(insns) else {
-            return fail(Cause::TooLong {
-                insns: insns as u64,
-            });
-        };
-        let depth = design.config().dep_queue_depth;
-        for (queue, tokens) in TokenQueue::ALL.into_iter().zip(tokens) {
-            if tokens > depth.into() {
-                return fail(Cause::InitialTokens {
-                    queue,
-                    tokens,
-                    depth,
-                });
-            }
-        }
+        let count = admit(design, stream, tokens)?;
         Ok(Machine {
             design,
             stream,

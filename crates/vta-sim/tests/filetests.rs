@@ -3,13 +3,14 @@
 //! A file holds instructions and micro-ops; the micro-ops lie at the start of a 16 KiB image of DRAM at 0x1000
 //! (`load.uop dram=0x400`). The command may set keys of the design and options of the run:
 //! `run DEP_QUEUE_DEPTH=1 tokens=1,0,0,0 insns=100 steps=1000 keep-leftover`. `table` prints the counters.
+//! The cycle simulator has to find the same.
 
 use std::fmt::{self, Write};
 use std::process::ExitCode;
 
 use vta_filetest::Suite;
 use vta_isa::{HwConfig, asm};
-use vta_sim::{CheckOptions, Dram, FuncSim, Leftover, RunOptions, check};
+use vta_sim::{CheckOptions, CycleOptions, CycleSim, Dram, FuncSim, Leftover, RunOptions, check};
 
 fn main() -> ExitCode {
     vta_filetest::main(&[Suite::new("filetests", "vasm", run)])
@@ -55,6 +56,11 @@ fn run(command: &str, input: &str) -> Result<String, String> {
             all
         }),
     };
+    let cycles = CycleOptions {
+        run: options.clone(),
+        ..CycleOptions::default()
+    };
+    let timed = CycleSim::new(&design).run(&mut dram.clone(), 0, &listing.insns, &cycles);
     let simulator = &mut FuncSim::new(&design);
     if table {
         let report = simulator
@@ -62,7 +68,13 @@ fn run(command: &str, input: &str) -> Result<String, String> {
             .map_err(text)?;
         return Ok(report.counters.to_string());
     }
-    let simulated = match simulator.run(&mut dram, &listing.insns, &options) {
+    let simulated = simulator.run(&mut dram, &listing.insns, &options);
+    match (&simulated, &timed) {
+        (Ok(report), Ok(timed)) if report.counters == timed.counters => {}
+        (Err(fault), Err(timed)) if fault.cause == timed.cause => {}
+        _ => return Err(format!("in cycles: {timed:?}")),
+    }
+    let simulated = match simulated {
         Ok(report) => format!("{}\n", json(&report)),
         Err(fault) => format!("{fault}\n"),
     };

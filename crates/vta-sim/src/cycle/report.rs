@@ -1,0 +1,144 @@
+//! What a timed run tells.
+
+use serde::Serialize;
+use vta_isa::Module;
+
+use super::memory::Channel;
+use crate::counters::Counters;
+
+/// What a run did and how long it took.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct CycleReport {
+    /// From the launch to the last retirement, both included.
+    pub cycles: u64,
+    /// The same counters as the functional simulator's.
+    pub counters: Counters,
+    /// What load, compute and store spent the cycles on.
+    pub modules: [ModuleCycles; 3],
+    /// What the memory bus moved.
+    pub traffic: Traffic,
+    /// Tokens that nothing popped: load->compute, compute->load, compute->store, store->compute.
+    pub leftover: [usize; 4],
+    /// The cycles of each instruction, in the order of the stream, if a trace was asked for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub timings: Vec<InsnTiming>,
+    /// The bursts of both channels, each in order, if a trace was asked for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub bursts: Vec<Burst>,
+}
+
+/// The cycles of a run as one module spent them; they add up to the cycles of the run.
+///
+/// Each cycle belongs to the oldest instruction of the module that has not retired. What the ones after it
+/// overlap with it is not counted twice.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct ModuleCycles {
+    /// At work: units moved, zeros written, slots issued, and the pipeline that they run through.
+    pub busy: u64,
+    /// The instruction at the head of the queue lacked a token, and nothing else.
+    pub token: u64,
+    /// Done, but a queue had no room for its token.
+    pub room: u64,
+    /// A transfer in which nothing moved: latency, other traffic, stalls, responses.
+    pub memory: u64,
+    /// No instruction.
+    pub idle: u64,
+}
+
+/// What the memory bus moved in a run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Traffic {
+    /// Bytes read: instructions and loads.
+    pub read_bytes: u64,
+    /// Bytes stored.
+    pub written_bytes: u64,
+    /// Read bursts.
+    pub read_bursts: u64,
+    /// Write bursts.
+    pub write_bursts: u64,
+    /// Cycles in which the read data channel is occupied: from a burst's first beat to its last unit.
+    pub read_cycles: u64,
+    /// Cycles in which units of stores are gathered and written.
+    pub write_cycles: u64,
+}
+
+/// The cycles of one instruction, as the hardware's page names them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct InsnTiming {
+    /// Position in the stream.
+    pub index: u32,
+    /// Whose instruction it is.
+    #[serde(serialize_with = "name")]
+    pub module: Module,
+    /// D: fetch hands it to the command queue.
+    pub queued: u64,
+    /// When it could have been taken, had its tokens been there.
+    pub ready: u64,
+    /// P: it is taken.
+    pub taken: u64,
+    /// The first cycle of its work: X for compute, A for load, P + 2 for store.
+    pub started: u64,
+    /// C: room for its tokens is set aside.
+    pub committed: u64,
+    /// It could retire.
+    pub finished: u64,
+    /// R: it retires.
+    pub retired: u64,
+    /// Cycles of `started..=finished` in which a unit moved, a zero was written or a slot issued.
+    pub work: u64,
+}
+
+fn name<S: serde::Serializer>(module: &Module, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(module.name())
+}
+
+/// One burst.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Burst {
+    /// Its direction.
+    pub channel: Channel,
+    /// Read: G, the cycle of the grant. Write: the cycle in which its first unit is in the write register.
+    pub asked: u64,
+    /// The cycle of the first beat.
+    pub first: u64,
+    /// The cycle in which its last unit is taken.
+    pub last: u64,
+    /// Bytes of data.
+    pub bytes: u32,
+}
+
+impl ModuleCycles {
+    /// All of them.
+    pub fn total(&self) -> u64 {
+        self.busy + self.token + self.room + self.memory + self.idle
+    }
+
+    /// Splits the cycles of a run by a module's instructions, in order.
+    pub(super) fn of(timings: &[InsnTiming], is_move: impl Fn(usize) -> bool, cycles: u64) -> Self {
+        let mut split = ModuleCycles::default();
+        // The first cycle that belongs to the instruction.
+        let mut from = 0;
+        for (at, timing) in timings.iter().enumerate() {
+            let end = timing.retired + 1;
+            let ready = timing.ready.clamp(from, end);
+            let taken = timing.taken.clamp(ready, end);
+            let done = match timing.committed > timing.finished {
+                true => (timing.finished + 1).clamp(taken, end),
+                false => end,
+            };
+            let running = done - taken;
+            let busy = match is_move(at) {
+                true => running.min(timing.work),
+                false => running,
+            };
+            split.idle += ready - from;
+            split.token += taken - ready;
+            split.busy += busy;
+            split.memory += running - busy;
+            split.room += end - done;
+            from = end;
+        }
+        split.idle += cycles - from;
+        split
+    }
+}

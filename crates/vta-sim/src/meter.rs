@@ -1,0 +1,84 @@
+//! Counting what instructions do, up to the limits of a run.
+
+use vta_isa::{Design, MemType};
+
+use crate::access::{Action, KernelOp};
+use crate::counters::Counters;
+use crate::fault::Cause;
+use crate::func::RunOptions;
+
+/// The counters of one run, with its limits.
+#[derive(Clone, Debug)]
+pub(crate) struct Meter {
+    counters: Counters,
+    insns: u64,
+    insn_limit: u64,
+    steps: u64,
+    step_limit: u64,
+}
+
+impl Meter {
+    pub(crate) fn new(options: &RunOptions) -> Meter {
+        Meter {
+            counters: Counters::default(),
+            insns: 0,
+            insn_limit: options.insn_limit,
+            steps: 0,
+            step_limit: options.step_limit,
+        }
+    }
+
+    pub(crate) fn counters(&self) -> Counters {
+        self.counters
+    }
+
+    /// Counts an instruction that is about to run, unless a limit forbids it.
+    pub(crate) fn count(&mut self, design: &Design, action: &Action) -> Result<(), Cause> {
+        if self.insns >= self.insn_limit {
+            let limit = self.insn_limit;
+            return Err(Cause::InsnLimit { limit });
+        }
+        self.insns += 1;
+        let counters = &mut self.counters;
+        match action {
+            Action::Sync => counters.insns.sync += 1,
+            Action::Finish => counters.insns.finish += 1,
+            Action::Load(transfer) => {
+                counters.insns.load += 1;
+                counters.load_bytes.add(transfer.memory, transfer.bytes());
+                if transfer.memory == MemType::Uop {
+                    counters.uops_loaded += (transfer.rows * transfer.x_size) as u64;
+                }
+            }
+            Action::Store(transfer) => {
+                counters.insns.store += 1;
+                counters.store_bytes += transfer.bytes();
+            }
+            Action::Kernel(kernel) => {
+                let steps = kernel.steps();
+                self.steps = self.steps.saturating_add(steps);
+                if self.steps > self.step_limit {
+                    let limit = self.step_limit;
+                    return Err(Cause::StepLimit { limit });
+                }
+                match kernel.op {
+                    KernelOp::Reset => {
+                        counters.insns.gemm += 1;
+                        counters.reset_ops += steps;
+                    }
+                    KernelOp::Gemm => {
+                        counters.insns.gemm += 1;
+                        counters.gemm_ops += steps;
+                        let products = design.batch() * design.lanes(MemType::Wgt);
+                        counters.macs += steps * products as u64;
+                    }
+                    KernelOp::AluImm(op, _) | KernelOp::AluAcc(op) => {
+                        counters.insns.alu += 1;
+                        counters.alu_ops.add(op, steps);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}
