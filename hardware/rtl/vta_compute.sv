@@ -55,7 +55,6 @@ module vta_compute
   output logic [OutBits-1:0]     out_wdata_o,
 
   output logic                   slot_o,      // a GEMM or ALU slot is issued
-  output logic                   idle_o,      // no instruction is in flight
   output logic                   finished_o,  // FINISH has retired
   output logic                   fault_o,
   output fault_e                 fault_code_o
@@ -124,7 +123,6 @@ module vta_compute
   assign start_empty = start_slots && slots_empty;
   assign start_load = start && class_q.load;
   assign free = !waiting_q || start;
-  assign idle_o = !busy;
   assign finished_o = finish_q && !busy;
 
   always_ff @(posedge clk_i) begin

@@ -45,7 +45,6 @@ module vta_store
   input  logic                   m_axi_bvalid,
   output logic                   m_axi_bready,
 
-  output logic                   idle_o,   // no instruction is in flight
   output logic                   quiet_o,  // no burst is under way
   output logic                   fault_o,
   output fault_e                 fault_code_o
@@ -60,7 +59,7 @@ module vta_store
       Serial ? LogBusBytes'(BusBytes - (1 << LogOutBytes)) : '0;
 
   // P: take and retire. One instruction at a time until all of it is sent.
-  logic busy, busy_q, empty_q, nothing_q, sent, response, response_q, done;
+  logic in_flight, busy_q, empty_q, nothing_q, sent, response, response_q, done;
   mem_insn_t insn;
   logic nothing, padded, wrong_memory, empty;
   logic [2:0] no_next;
@@ -69,7 +68,6 @@ module vta_store
   assign wrong_memory = insn.memory_type != MemOut;
   assign padded = {insn.y_pad_0, insn.y_pad_1, insn.x_pad_0, insn.x_pad_1} != '0;
   assign empty = nothing || insn.y_size == '0;
-  assign idle_o = !busy;
 
   vta_issue #(
     .Window(Window)
@@ -96,7 +94,7 @@ module vta_store
     .take_o,
     .finished_i(done),
     .retire_o,
-    .busy_o(busy)
+    .busy_o(in_flight)
   );
 
   vta_in_order #(
@@ -258,7 +256,7 @@ module vta_store
   end
 
   logic unused;
-  assign unused = ^{insn, slice_2_q, no_next};
+  assign unused = ^{insn, slice_2_q, no_next, in_flight};
 
 `ifndef SYNTHESIS
   always_ff @(posedge clk_i) begin
