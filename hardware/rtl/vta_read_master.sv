@@ -29,7 +29,7 @@ module vta_read_master
   input  logic                 m_axi_rlast,
   input  logic                 m_axi_rvalid,
   output logic                 m_axi_rready,
-  output logic                 idle_o,        // no burst is outstanding
+  output logic                 quiet_o,       // no burst is outstanding
   output logic                 fault_o        // a beat came with an error, the cycle before
 );
   localparam int unsigned CountWidth = $clog2(MaxOutstanding + 1);
@@ -153,7 +153,7 @@ module vta_read_master
       rest_q.first <= first_d;
     end
   end
-  assign idle_o = outstanding_q == '0;
+  assign quiet_o = outstanding_q == '0;
 
 `ifndef SYNTHESIS
   always_ff @(posedge clk_i) begin

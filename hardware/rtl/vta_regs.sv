@@ -43,7 +43,7 @@ module vta_regs
   input  logic                 retire_i,     // R of any module
   input  logic                 finished_i,   // FINISH has retired
   input  logic                 empty_i,      // load and store hold no instruction
-  input  logic                 idle_i,       // no burst is under way
+  input  logic                 quiet_i,      // no burst is under way
   input  logic                 slot_i,       // a GEMM or ALU slot is issued
   input  logic                 moved_i,      // for the watchdog: something moved
   // Faults, by module: fetch, load, compute, store; and the bus.
@@ -153,13 +153,13 @@ module vta_regs
   assign acc_base_o = pointer_q[4];
   assign out_base_o = pointer_q[5];
 
-  // The run. `quiet_q` counts down while nothing moves; it rests at 0 when the watchdog is off.
-  logic [31:0] cycle_q, quiet_q;
+  // The run. `patience_q` counts down while nothing moves; it rests at 0 when the watchdog is off.
+  logic [31:0] cycle_q, patience_q;
   logic expired, fault, over;
   fault_e code;
   logic [1:0] module_d;
   always_comb begin
-    expired = quiet_q == 32'd1;
+    expired = patience_q == 32'd1;
     fault = 1'b1;
     module_d = 2'd0;
     if (fault_bus_i) begin
@@ -177,7 +177,7 @@ module vta_regs
       fault = expired;
     end
     over = state_q == StRun ? finished_q && empty_i && !fault
-        : state_q == StHalt && (idle_i || expired);
+        : state_q == StHalt && (quiet_i || expired);
   end
 
   assign run_no = state_q == StRun || state_q == StHalt;
@@ -195,7 +195,7 @@ module vta_regs
       cycle_q <= '0;
       event_q <= '0;
       slots_q <= '0;
-      quiet_q <= '0;
+      patience_q <= '0;
     end else begin
       tokens_no <= !(launch && (s_axil_wdata[2] || fault_q != FaultNone));
       unique case (state_q)
@@ -231,8 +231,8 @@ module vta_regs
         if (slot_i) slots_q <= slots_q + 32'd1;
       end
 
-      if (!run_no || moved_i || expired) quiet_q <= watchdog_q;
-      else if (quiet_q != '0) quiet_q <= quiet_q - 32'd1;
+      if (!run_no || moved_i || expired) patience_q <= watchdog_q;
+      else if (patience_q != '0) patience_q <= patience_q - 32'd1;
     end
   end
 endmodule

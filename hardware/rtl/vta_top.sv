@@ -128,7 +128,7 @@ module vta_top
   burst_t [2:0] req;
   unit_t unit;
   logic [BusWidth-1:0] unit_data;
-  logic read_idle, read_fault;
+  logic read_quiet, read_fault;
 
   vta_read_master u_read_master (
     .clk_i,
@@ -150,7 +150,7 @@ module vta_top
     .m_axi_rlast,
     .m_axi_rvalid,
     .m_axi_rready,
-    .idle_o(read_idle),
+    .quiet_o(read_quiet),
     .fault_o(read_fault)
   );
 
@@ -258,7 +258,7 @@ module vta_top
     .fault_code_o(fault_code[2])
   );
 
-  logic write_idle;
+  logic write_quiet;
   vta_store u_store (
     .clk_i,
     .rst_ni(run_n),
@@ -288,7 +288,7 @@ module vta_top
     .m_axi_bresp,
     .m_axi_bvalid,
     .m_axi_bready,
-    .idle_o(write_idle),
+    .quiet_o(write_quiet),
     .fault_o(fault[3]),
     .fault_code_o(fault_code[3])
   );
@@ -349,7 +349,7 @@ module vta_top
     .retire_i(retire_o != '0),
     .finished_i(finished),
     .empty_i(empty[Load] && empty[Store]),
-    .idle_i(read_idle && write_idle),
+    .quiet_i(read_quiet && write_quiet),
     .slot_i(slot),
     .moved_i(moved),
     .fault_i(fault),
