@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use vta_graph::passes::pack;
 use vta_graph::quant::bounds::{self, Interval};
 use vta_graph::{BlockedLayout, DType, Graph, Node, NodeId, Op, ValueId};
-use vta_isa::Design;
+use vta_isa::{AluOp, Design};
 
 use crate::epilogue::{self, Step};
 use crate::ops::add::{self, AddShape, AddSteps};
@@ -156,6 +156,7 @@ fn conv(
         .map_err(|e| e.to_string())?;
     raw.resize(folded.mult.len(), (0, 0));
     let steps = epilogue::select(&folded, &raw, design.acc_bits()).map_err(|e| e.to_string())?;
+    operations(steps.iter().map(|step| step.op), design)?;
     let output = graph.node(requantize).output;
     let layout = |lanes| BlockedLayout {
         batch: design.batch(),
@@ -201,9 +202,19 @@ fn addition(
     let shape = AddShape::new(shape, &[layout.clone(), layout.clone()], &layout);
     let lanes = shape.extents[1] * design.block_out();
     let steps = add::select(sum, operands, lanes, design)?;
+    operations(steps.operations(), design)?;
     tiling::add(&shape, &steps, design)
         .ok_or("not even one register of its operands fits the scratchpad")?;
     Ok(steps)
+}
+
+fn operations(mut needed: impl Iterator<Item = AluOp>, design: &Design) -> Result<(), String> {
+    match needed.find(|&op| !design.has_alu(op)) {
+        None => Ok(()),
+        Some(op) => Err(format!(
+            "it needs the ALU operation {op}, which the design lacks"
+        )),
+    }
 }
 
 fn width(what: &str, dtype: DType, bits: u32) -> Result<(), String> {

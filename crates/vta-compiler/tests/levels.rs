@@ -83,7 +83,7 @@ proptest! {
 
     #[test]
     fn every_level_means_the_same(
-        which in 0usize..8,
+        which in 0usize..9,
         shape in (1usize..3, 1usize..20, 1usize..9, 1usize..9),
         layers in prop::collection::vec(layer(), 1..4),
         seed in any::<u64>(),

@@ -6,7 +6,8 @@ mod support;
 use proptest::prelude::*;
 use support::{Layer, designs, input, layer, network};
 use vta_graph::interp;
-use vta_program::Place;
+use vta_isa::AluOp;
+use vta_program::{Place, Placement};
 use vta_runtime::{Network, SimDevice};
 
 proptest! {
@@ -14,7 +15,7 @@ proptest! {
 
     #[test]
     fn simulator_equals_interpreter(
-        which in 0usize..8,
+        which in 0usize..9,
         shape in (1usize..4, 1usize..40, 1usize..14, 1usize..14),
         layers in prop::collection::vec(layer(), 1..6),
         seed in any::<u64>(),
@@ -37,6 +38,10 @@ proptest! {
     }
 }
 
+fn lacks_mul(place: &Placement) -> bool {
+    place.device == Place::Host && place.reason.contains("the ALU operation mul")
+}
+
 #[test]
 fn convolutions_run_on_the_accelerator_of_every_design() {
     for design in designs() {
@@ -56,13 +61,16 @@ fn convolutions_run_on_the_accelerator_of_every_design() {
         };
         let graph = network(&design, [1, if wide { 3 } else { 1 }, 9, 9], &[layer]);
         let compiled = vta_compiler::compile(&graph, &design).expect("it compiles");
-        let on_vta = compiled
-            .program
-            .placement
+        let placement = &compiled.program.placement;
+        let place = placement
             .iter()
-            .filter(|p| p.device == Place::Vta)
-            .count();
-        assert_eq!(on_vta, 1, "{:?}", compiled.program.placement);
+            .find(|p| p.op == "qconv" || p.op == "vta.conv")
+            .expect("a convolution");
+        if design.has_alu(AluOp::Mul) {
+            assert_eq!(place.device, Place::Vta, "{placement:?}");
+        } else {
+            assert!(lacks_mul(place), "{placement:?}");
+        }
     }
 }
 
@@ -89,6 +97,13 @@ fn additions_run_on_the_accelerator_of_every_design() {
             .iter()
             .filter(|p| p.op == "qadd")
             .collect();
-        assert!(host.is_empty(), "{host:?}");
+        if design.has_alu(AluOp::Mul) {
+            assert!(host.is_empty(), "{host:?}");
+        } else {
+            assert!(
+                host.iter().all(|p| lacks_mul(p)) && !host.is_empty(),
+                "{host:?}"
+            );
+        }
     }
 }

@@ -91,6 +91,14 @@ impl AddSteps {
         let factors = self.factors.iter().filter(|&&f| f != 1).count();
         self.entry.stages() + factors + 1 + self.epilogue.len() + 1
     }
+
+    /// The ALU operations that it takes.
+    pub fn operations(&self) -> impl Iterator<Item = AluOp> + '_ {
+        let scaled = self.factors.iter().any(|&f| f != 1);
+        let scale = scaled.then_some(AluOp::Mul);
+        let epilogue = self.epilogue.iter().map(|step| step.op);
+        scale.into_iter().chain([AluOp::Add]).chain(epilogue)
+    }
 }
 
 /// Selects the steps of `add` on operands whose values lie within `ranges`, for all of

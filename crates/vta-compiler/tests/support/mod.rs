@@ -56,6 +56,10 @@ pub(crate) fn designs() -> Vec<Design> {
             log_acc_buff_size: 14,
             ..base()
         },
+        HwConfig {
+            alu_ops: ["min", "max", "add", "shr"].map(String::from).into(),
+            ..base()
+        },
     ];
     configs
         .into_iter()
