@@ -2,14 +2,14 @@
 
 use vta_isa::Design;
 use vta_program::AllocError;
-use vta_sim::{Counters, Fault, Kind};
+use vta_sim::{Counters, CycleReport, Fault, Kind, Leftover, RunOptions};
 
 /// How long a run may take, and what it starts from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RunLimits {
     /// Most instructions.
     pub insns: u64,
-    /// Most time, in micro-op executions on a simulator and in clock cycles on hardware.
+    /// Most work, in micro-op executions on a simulator and in clock cycles on hardware.
     pub steps: u64,
     /// Go on with the scratchpads and tokens of the last run, and let tokens be left over for the
     /// next; without it a run starts clear, and a token left over is a fault.
@@ -25,6 +25,34 @@ impl Default for RunLimits {
             keep_state: false,
         }
     }
+}
+
+impl RunLimits {
+    /// The same for a simulator.
+    pub(crate) fn options(&self) -> RunOptions {
+        RunOptions {
+            insn_limit: self.insns,
+            step_limit: self.steps,
+            keep_state: self.keep_state,
+            leftover: if self.keep_state {
+                Leftover::Warn
+            } else {
+                Leftover::Fault
+            },
+            ..RunOptions::default()
+        }
+    }
+}
+
+/// What a run of one stream did.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct StreamRun {
+    /// What it did.
+    pub counters: Counters,
+    /// How long it took, in cycles of the design's clock; `None` on a device that knows no time.
+    pub cycles: Option<u64>,
+    /// What the modules spent the cycles on; `None` on a device that does not see that.
+    pub report: Option<CycleReport>,
 }
 
 /// An accelerator and its memory.
@@ -53,7 +81,7 @@ pub trait Device {
         address: u64,
         count: u64,
         limits: &RunLimits,
-    ) -> Result<Counters, DeviceError>;
+    ) -> Result<StreamRun, DeviceError>;
 
     /// What all runs did.
     fn counters(&self) -> Counters;
@@ -90,6 +118,14 @@ pub enum DeviceError {
     /// The run stopped.
     #[error("{0}")]
     Run(Box<Fault>),
+    /// Hardware, or a model of it, does not run or stopped.
+    #[error("{message}")]
+    Hardware {
+        /// Whose mistake it is.
+        kind: ErrorKind,
+        /// What happened, and the remedy.
+        message: String,
+    },
 }
 
 impl DeviceError {
@@ -97,6 +133,7 @@ impl DeviceError {
     pub fn kind(&self) -> ErrorKind {
         match self {
             DeviceError::Alloc(AllocError::Exhausted { .. }) => ErrorKind::Limit,
+            DeviceError::Hardware { kind, .. } => *kind,
             DeviceError::Alloc(_) | DeviceError::Access { .. } => ErrorKind::Caller,
             DeviceError::Run(fault) => match fault.cause.kind() {
                 Kind::Call => ErrorKind::Caller,
@@ -112,6 +149,28 @@ impl From<Fault> for DeviceError {
         DeviceError::Run(Box::new(fault))
     }
 }
+
+/// The part of a [`Device`] that is its [`DeviceMemory`](crate::DeviceMemory), in a field of that name.
+macro_rules! forward_memory {
+    ($memory:ident) => {
+        fn alloc(&mut self, bytes: u64) -> Result<u64, DeviceError> {
+            self.$memory.alloc(bytes)
+        }
+
+        fn free(&mut self, address: u64) -> Result<(), DeviceError> {
+            self.$memory.free(address)
+        }
+
+        fn write(&mut self, address: u64, bytes: &[u8]) -> Result<(), DeviceError> {
+            self.$memory.write(address, bytes)
+        }
+
+        fn read(&mut self, address: u64, bytes: &mut [u8]) -> Result<(), DeviceError> {
+            self.$memory.read(address, bytes)
+        }
+    };
+}
+pub(crate) use forward_memory;
 
 /// A borrowed or boxed device is a device.
 macro_rules! forward {
@@ -132,7 +191,7 @@ macro_rules! forward {
             fn read(&mut self, address: u64, bytes: &mut [u8]) -> Result<(), DeviceError> {
                 (**self).read(address, bytes)
             }
-            fn run(&mut self, address: u64, count: u64, limits: &RunLimits) -> Result<Counters, DeviceError> {
+            fn run(&mut self, address: u64, count: u64, limits: &RunLimits) -> Result<StreamRun, DeviceError> {
                 (**self).run(address, count, limits)
             }
             fn counters(&self) -> Counters {

@@ -11,7 +11,7 @@ use vta_program::{
 };
 use vta_sim::Counters;
 
-use crate::{Device, DeviceError, ErrorKind, RunLimits};
+use crate::{Device, DeviceError, ErrorKind, RunLimits, StreamRun};
 
 /// Why a network cannot be loaded or run.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -89,6 +89,24 @@ pub struct RunStats {
     pub counters: Counters,
     /// Each step of the program, in order.
     pub steps: Vec<StepTime>,
+    /// Each stream, in the order in which they ran.
+    pub streams: Vec<StreamStats>,
+}
+
+/// What one stream did.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StreamStats {
+    /// Its index in the program.
+    pub stream: usize,
+    /// What the device reports.
+    pub run: StreamRun,
+}
+
+impl RunStats {
+    /// Cycles of all streams, if the device counts them.
+    pub fn cycles(&self) -> Option<u64> {
+        self.streams.iter().map(|stream| stream.run.cycles).sum()
+    }
 }
 
 /// How long a step took.
@@ -133,6 +151,7 @@ enum Prepared {
         bits: u32,
     },
     Run {
+        stream: usize,
         address: u64,
         count: u64,
     },
@@ -204,8 +223,13 @@ impl<D: Device> Network<D> {
                     bits,
                 },
                 &Step::Run { stream } => {
-                    let (address, count) = streams[stream as usize];
-                    Prepared::Run { address, count }
+                    let stream = stream as usize;
+                    let (address, count) = streams[stream];
+                    Prepared::Run {
+                        stream,
+                        address,
+                        count,
+                    }
                 }
                 &Step::Download { slot, offset, bits } => Prepared::Download {
                     slot,
@@ -248,6 +272,7 @@ impl<D: Device> Network<D> {
         self.set_inputs(inputs)?;
         self.stats.counters = Counters::default();
         self.stats.steps.clear();
+        self.stats.streams.clear();
         let steps = std::mem::take(&mut self.steps);
         let result = (steps.iter().enumerate()).try_for_each(|(i, step)| self.step(i, step));
         self.steps = steps;
@@ -317,9 +342,15 @@ impl<D: Device> Network<D> {
                 );
                 self.device.write(address, &self.packed).map_err(failed)?;
             }
-            &Prepared::Run { address, count } => {
-                let counters = self.device.run(address, count, &self.limits);
-                self.stats.counters += counters.map_err(failed)?;
+            &Prepared::Run {
+                stream,
+                address,
+                count,
+            } => {
+                let run = self.device.run(address, count, &self.limits);
+                let run = run.map_err(failed)?;
+                self.stats.counters += run.counters;
+                self.stats.streams.push(StreamStats { stream, run });
             }
             &Prepared::Download {
                 slot,
