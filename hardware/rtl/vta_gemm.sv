@@ -21,9 +21,12 @@ module vta_gemm
 
   // Bit s is high at z + 5 + s.
   logic [GemmPipeline-1:0] valid;
-  assign valid[0] = valid_i;
   if (GemmPipeline > 1) begin : gen_valid
-    always_ff @(posedge clk_i) valid[GemmPipeline-1:1] <= valid[GemmPipeline-2:0];
+    logic [GemmPipeline-2:0] valid_q;
+    always_ff @(posedge clk_i) valid_q <= valid[GemmPipeline-2:0];
+    assign valid = {valid_q, valid_i};
+  end else begin : gen_no_valid
+    assign valid = valid_i;
   end
 
   logic signed [ProductWidth-1:0] product[Batch][BlockOut][BlockIn];

@@ -125,6 +125,7 @@ module vta_store
   // P + 2: which unit of which burst is read, and from where.
   logic en, burst_valid, burst_fault, burst_free;
   burst_t burst;
+  write_unit_t unit;
 
   vta_burst #(
     .Memories(8'(1 << MemOut))
@@ -147,7 +148,6 @@ module vta_store
   place_t place_q, place;
   logic [SliceWidth-1:0] slice_q;
   logic [16:0] addr_q;
-  write_unit_t unit;
 
   always_comb begin
     place = (unit_q == '0) ? burst.first : place_q;
