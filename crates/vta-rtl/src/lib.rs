@@ -2,18 +2,31 @@
 //!
 //! [`RtlModel`] is a design's hardware as a library, built on first use and kept by digest;
 //! [`RtlSim`] runs streams on it, cycle by cycle, with the memory of `hardware/README.md`;
-//! `RtlDevice` is the same as a device.
+//! [`RtlDevice`] is the same as a device.
 //!
-//! Nothing here knows what an instruction does: that is in the hardware's sources.
+//! [`Cosim`] runs a program in both simulators and in the hardware and compares them, [`Campaign`] many
+//! random ones, and [`Coverage`] counts what they met; [`shrink`](fn@shrink) makes one that differs small.
+//!
+//! Nothing here executes an instruction: that is for the hardware's sources and for `vta-sim`.
 
+mod cosim;
+pub mod coverage;
+mod device;
 mod error;
 mod library;
 mod model;
+mod shrink;
 mod sim;
 mod sources;
 mod tools;
 
+pub use cosim::{
+    Campaign, Candidate, Cosim, Difference, Failure, Summary, Trial, TrialOptions, Who, candidates,
+};
+pub use coverage::Coverage;
+pub use device::RtlDevice;
 pub use error::RtlError;
 pub use model::{Progress, RtlModel};
+pub use shrink::shrink;
 pub use sim::{RtlOptions, RtlReport, RtlSim};
 pub use sources::SOURCES;

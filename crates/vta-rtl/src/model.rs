@@ -34,6 +34,9 @@ const VERILATE: &[&str] = &[
     "-O3",
     "--output-split",
     "20000",
+    // Loops over the slices of a word, of which there are up to 512.
+    "--unroll-count",
+    "512",
     // Lint is a check of its own; other versions warn of other things.
     "-Wno-lint",
     "-Wno-fatal",
@@ -208,12 +211,10 @@ impl Build {
         let name = path.file_stem().unwrap_or_default().to_string_lossy();
         let mut compile = self.compiler.command();
         compile.args(COMPILE);
-        // What runs once, at the start, is not worth the time.
-        compile.arg(if name.contains("Slow") || name.contains("Syms") {
-            "-O0"
-        } else {
-            "-O3"
-        });
+        // What runs once, at the start, and what hardly runs are not worth the time.
+        let is_runtime = RUNTIME.iter().any(|file| path.ends_with(file));
+        let is_cold = name.contains("Slow") || is_runtime;
+        compile.arg(if is_cold { "-O1" } else { "-O3" });
         let waves = u8::from(self.waves);
         compile.arg(format!("-DVM_TRACE={waves}"));
         compile.arg(format!("-DVM_TRACE_FST={waves}"));

@@ -173,8 +173,8 @@ impl RtlSim {
         }
     }
 
-    /// The content of a scratchpad, as the elements lie in DRAM. [`MemType::Acc8`] has none of its own and
-    /// gives nothing.
+    /// The content of a scratchpad, as the elements lie in DRAM; of micro-ops, the bits of their fields.
+    /// [`MemType::Acc8`] has none of its own and gives nothing.
     pub fn scratchpad(&self, mem: MemType) -> Vec<u8> {
         let bytes = self.design().depth(mem) as usize * self.design().elem_bytes(mem);
         match mem {
@@ -184,13 +184,14 @@ impl RtlSim {
                 let banks: Vec<&[u8]> = (0..banks)
                     .map(|bank| self.memory(&format!("gen_bank[{bank}].u_mem")))
                     .collect();
-                let uops = (0..bytes / UOP_BYTES).map(|uop| {
+                // A micro-op ends within its 32 bits.
+                let fields = (self.design().uop_layout().covered as u32).to_le_bytes();
+                let content = (0..bytes).map(|at| {
+                    let (uop, byte) = (at / UOP_BYTES, at % UOP_BYTES);
                     let (row, bank) = (uop / banks.len(), uop % banks.len());
-                    banks[bank]
-                        .get(row * UOP_BYTES..(row + 1) * UOP_BYTES)
-                        .unwrap_or_default()
+                    banks[bank].get(row * UOP_BYTES + byte).unwrap_or(&0) & fields[byte]
                 });
-                uops.flatten().copied().collect()
+                content.collect()
             }
             MemType::Wgt => self.memory("u_wgt").to_vec(),
             MemType::Inp => self.memory("u_inp").to_vec(),

@@ -3,7 +3,7 @@
 use clap::Args;
 use serde_json::{Value, json};
 use vta::{Error, Result};
-use vta_isa::{Design, HwConfig, MemType};
+use vta_isa::{Design, HwConfig, MemType, sv};
 
 use crate::output::{self, grouped};
 
@@ -19,8 +19,11 @@ pub(super) struct Config {
     /// Print the vta_config.json of the design.
     #[arg(long, conflicts_with = "json")]
     export: bool,
+    /// Print the SystemVerilog package of the design, for hardware/rtl.
+    #[arg(long, conflicts_with_all = ["json", "export"])]
+    sv: bool,
     /// List the presets instead.
-    #[arg(long, conflicts_with_all = ["name", "config", "export"])]
+    #[arg(long, conflicts_with_all = ["name", "config", "export", "sv"])]
     list: bool,
     /// Print JSON.
     #[arg(long)]
@@ -33,6 +36,9 @@ impl Config {
             return self.print_presets();
         }
         let design = vta::design(self.config.as_ref().unwrap_or(&self.name))?;
+        if self.sv {
+            return output::print(sv::package(&design)?);
+        }
         match (self.export, self.json) {
             (true, _) => output::print(design.config().to_json()),
             (_, true) => output::print_json(&describe(&design)?),
@@ -134,6 +140,8 @@ fn text(design: &Design) -> String {
         "target {}, hardware version {}{part}\n\
          {}x{}x{} (batch x block_in x block_out): {} MAC a cycle at {} MHz, bus of {} bits\n\
          command queues of {} instructions, token queues of {}\n\
+         addresses of {} bits, bursts of {} bytes, {} at a time\n\
+         GEMM pipeline of {} cycles, ALU of {}\n\
          digest {}\n\n{}",
         config.target,
         config.hw_ver,
@@ -145,6 +153,14 @@ fn text(design: &Design) -> String {
         1u64 << config.log_bus_width,
         config.cmd_queue_depth,
         config.dep_queue_depth,
+        design.addr_bits(),
+        design.burst_bytes(),
+        config.max_outstanding,
+        config.gemm_pipeline,
+        match &config.alu_ops[..] {
+            [] => "nothing".into(),
+            ops => ops.join(", "),
+        },
         digest(design),
         output::table(&headers, &rows),
     )
