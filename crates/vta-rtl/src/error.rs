@@ -52,7 +52,7 @@ pub enum RtlError {
     Fault {
         /// Why.
         code: FaultCode,
-        /// Which module found it; none for fetch and the bus.
+        /// Which module found it; none for fetch, the read bus and the watchdog.
         module: Option<Module>,
     },
     /// The run was longer than allowed.

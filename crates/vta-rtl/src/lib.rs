@@ -14,6 +14,7 @@ pub mod coverage;
 mod device;
 mod error;
 mod library;
+mod lint;
 mod model;
 mod shrink;
 mod sim;
@@ -26,6 +27,7 @@ pub use cosim::{
 pub use coverage::Coverage;
 pub use device::RtlDevice;
 pub use error::RtlError;
+pub use lint::lint;
 pub use model::{Progress, RtlModel};
 pub use shrink::shrink;
 pub use sim::{RtlOptions, RtlReport, RtlSim};

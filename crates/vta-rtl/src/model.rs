@@ -34,13 +34,12 @@ const VERILATE: &[&str] = &[
     "-O3",
     "--output-split",
     "20000",
-    // Loops over the slices of a word, of which there are up to 512.
-    "--unroll-count",
-    "512",
     // Lint is a check of its own; other versions warn of other things.
     "-Wno-lint",
     "-Wno-fatal",
 ];
+/// There are loops over the slices of a word, of which there are up to 512.
+pub(crate) const UNROLL: [&str; 2] = ["--unroll-count", "512"];
 /// Options of the C++ compiler.
 const COMPILE: &[&str] = &[
     "-c",
@@ -128,7 +127,7 @@ impl Build {
     /// same library one builds it, the others wait.
     fn cached(&self, progress: Progress) -> Result<PathBuf, RtlError> {
         let recipe = format!(
-            "{}\n{}\n{VERILATE:?}\n{COMPILE:?}\n{}",
+            "{}\n{}\n{VERILATE:?} {UNROLL:?}\n{COMPILE:?}\n{}",
             self.verilator.version, self.compiler.version, self.waves
         );
         let cache = cache()?.join("rtl");
@@ -159,7 +158,7 @@ impl Build {
             fs::write(&path, text).map_err(RtlError::io(&path))?;
         }
         let mut verilate = self.verilator.command();
-        verilate.args(VERILATE);
+        verilate.args(VERILATE).args(UNROLL);
         if self.waves {
             verilate.arg("--trace-fst");
         }
