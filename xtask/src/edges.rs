@@ -19,10 +19,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
         "vta-runtime",
         &["vta-isa", "vta-sim", "vta-program", "vta-graph"],
     ),
-    (
-        "vta-rtl",
-        &["vta-isa", "vta-sim", "vta-program", "vta-runtime"],
-    ),
+    ("vta-rtl", &["vta-isa", "vta-sim", "vta-runtime"]),
     (
         "vta",
         &[
@@ -50,6 +47,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "vta-zoo",
             "vta-compiler",
             "vta-runtime",
+            "vta-rtl",
         ],
     ),
     ("vta-filetest", &[]),

@@ -1,14 +1,18 @@
 //! `cargo bench -p vta-bench -- --help`
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use clap::Parser;
-use vta_bench::{Gemm, Report, best, network, peak};
+use vta_bench::network::{self, Built};
+use vta_bench::{Gemm, Report, best, peak};
 use vta_isa::{Design, HwConfig};
-use vta_sim::FuncSim;
+use vta_rtl::{RtlDevice, RtlModel};
+use vta_runtime::{CycleDevice, SimDevice};
+use vta_sim::{CycleSim, FuncSim, MemoryModel};
 
-/// Speed of the functional simulator; time and memory of compiling a network.
+/// Speed of the simulators and of the Verilated hardware; time and memory of compiling a network.
 #[derive(Parser)]
 struct Arguments {
     /// The design: a preset, or a file with the keys of vta_config.json.
@@ -106,10 +110,10 @@ fn network(arguments: &Arguments, design: &Design, report: &mut Report) -> Resul
     }
 
     peak::reset();
-    let mut ran = network::run(&first, design, seed)?;
+    let mut ran = network::run(&first, SimDevice::new(design), seed)?;
     let run_peak = peak::bytes();
     for _ in 1..arguments.repeat {
-        let again = network::run(&first, design, seed)?;
+        let again = network::run(&first, SimDevice::new(design), seed)?;
         for (phase, again) in ran.phases.iter_mut().zip(again.phases) {
             phase.1 = phase.1.min(again.1);
         }
@@ -128,6 +132,53 @@ fn network(arguments: &Arguments, design: &Design, report: &mut Report) -> Resul
     if let Some(bytes) = run_peak {
         report.add(format!("{name}: memory to run"), mega(bytes), "MB");
     }
+    cycles(arguments, design, &first, report)
+}
+
+/// Everything that counts cycles, on the network that has just run on what counts none.
+fn cycles(
+    arguments: &Arguments,
+    design: &Design,
+    built: &Built,
+    report: &mut Report,
+) -> Result<()> {
+    let (name, seed, memory) = (&arguments.network, arguments.seed, MemoryModel::default());
+    let mut rate = |what: &str, cycles: u64, time: Duration| {
+        report.add(format!("{name}: {what}: time"), time.as_secs_f64(), "s");
+        let rate = cycles as f64 / time.as_secs_f64() / 1e6;
+        report.add(format!("{name}: {what}: speed"), rate, "Mcycle/s");
+    };
+    let mut shortest = Duration::MAX;
+    let mut ran = None;
+    for _ in 0..arguments.repeat.max(1) {
+        let again = network::run(built, CycleDevice::new(design, memory), seed)?;
+        shortest = shortest.min(again.phases[0].1);
+        ran = Some(again);
+    }
+    let ran = ran.context("no run")?;
+    let cycles = ran.cycles.context("the cycle simulator counts cycles")?;
+    rate("cycle simulator", cycles, shortest);
+
+    let sim = CycleSim::new(design);
+    let (timed, time) = best(arguments.repeat, || {
+        network::time(built, &sim, &ran.streams, memory)
+    });
+    ensure!(timed? == cycles, "cycles depend on data");
+    rate("cycle simulator without data", cycles, time);
+
+    if let Err(error) = RtlModel::tools() {
+        eprintln!("the hardware is not measured: {error}");
+    } else {
+        let model = RtlModel::build(design, false, &|_, _, _| {})?;
+        let device = RtlDevice::new(Arc::new(model), memory);
+        let rtl = network::run(built, device, seed)?;
+        ensure!(
+            rtl.cycles == Some(cycles),
+            "the hardware and the cycle simulator differ"
+        );
+        rate("Verilated hardware", cycles, rtl.phases[0].1);
+    }
+    report.add(format!("{name}: cycles"), cycles as f64 / 1e6, "Mcycle");
     Ok(())
 }
 

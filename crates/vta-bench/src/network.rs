@@ -10,8 +10,8 @@ use vta_graph::passes::{prepare, to_integers};
 use vta_graph::quant::{QuantOptions, QuantTarget, post_training};
 use vta_graph::{DType, Graph, Tensor};
 use vta_isa::Design;
-use vta_runtime::{Network, SimDevice};
-use vta_sim::Counters;
+use vta_runtime::{Device, Network};
+use vta_sim::{Counters, CycleOptions, CycleSim, MemoryModel};
 
 /// What a phase took.
 pub type Phase = (&'static str, Duration);
@@ -30,6 +30,10 @@ pub struct Built {
 pub struct Ran {
     /// The device's counters.
     pub counters: Counters,
+    /// Cycles of all streams, if the device counts them.
+    pub cycles: Option<u64>,
+    /// The streams, by index, in the order in which they ran.
+    pub streams: Vec<usize>,
     /// Time in streams, and in everything else (host operators, transfers).
     pub phases: [Phase; 2],
     /// Time of the oracle.
@@ -75,13 +79,13 @@ pub fn build(onnx: &[u8], design: &Design, calibration: usize, seed: u64) -> Res
     })
 }
 
-/// Runs a network on one input of noise, and the oracle on the same.
+/// Runs a network on one input of noise, on a device and on the oracle.
 ///
 /// # Errors
 /// Those of the device; a result that is not the oracle's.
-pub fn run(built: &Built, design: &Design, seed: u64) -> Result<Ran> {
+pub fn run(built: &Built, device: impl Device, seed: u64) -> Result<Ran> {
     let inputs = noise(&built.integer, 1, seed)?.remove(0);
-    let mut network = Network::load(&built.compiled.program, SimDevice::new(design))?;
+    let mut network = Network::load(&built.compiled.program, device)?;
     let outputs = network.run(&inputs)?;
     let stats = network.stats();
     let time = |stream: bool| {
@@ -92,12 +96,34 @@ pub fn run(built: &Built, design: &Design, seed: u64) -> Result<Ran> {
     let start = Instant::now();
     let expected = Interpreter::new(&built.integer)?.run(&inputs)?;
     let oracle = start.elapsed();
-    ensure!(outputs == expected, "the simulator and the oracle differ");
+    ensure!(outputs == expected, "the device and the oracle differ");
     Ok(Ran {
         counters: stats.counters,
+        cycles: stats.cycles(),
+        streams: stats.streams.iter().map(|stream| stream.stream).collect(),
         phases: [("streams", time(true)), ("host", time(false))],
         oracle,
     })
+}
+
+/// The cycles of the streams with these indices, without their data.
+///
+/// The program is taken as it is: it lies on whole pages wherever it is loaded, and so nothing of it
+/// takes another time there.
+///
+/// # Errors
+/// Those of the streams.
+pub fn time(built: &Built, sim: &CycleSim, streams: &[usize], memory: MemoryModel) -> Result<u64> {
+    let options = CycleOptions {
+        memory,
+        ..CycleOptions::default()
+    };
+    let mut cycles = 0;
+    for stream in streams {
+        let insns = &built.compiled.program.streams[*stream];
+        cycles += sim.time(0, insns, &options)?.cycles;
+    }
+    Ok(cycles)
 }
 
 /// Runs of seeded noise in [-1, 1).
