@@ -26,6 +26,8 @@ struct Memory {
   // Cycles by which the memory holds up a burst; channel 0 reads, 1 writes. None without it.
   uint32_t (*stall)(uint64_t seed, uint32_t channel, uint64_t burst);
   uint64_t seed;
+  // Not 0: the seed of a memory without manners. It makes everyone wait at random, on every channel.
+  uint64_t unruly;
 };
 
 enum Status : uint32_t { Done = 0, CycleLimit = 1, Broken = 2 };
@@ -163,6 +165,17 @@ class Model {
     uint64_t cycle;
     uint32_t code;
   };
+  // What a channel offers must not change while it waits.
+  struct Offer {
+    bool waits;
+    uint64_t first, second;
+
+    void follow(Model& model, bool valid, bool ready, uint64_t a, uint64_t b) {
+      bool same = valid && a == first && b == second;
+      model.require(!waits || same, "an offer is taken back before it is accepted");
+      *this = {valid && !ready, a, b};
+    }
+  };
 
   // Cycle 0 begins now.
   void accepted() {
@@ -178,8 +191,10 @@ class Model {
     writes_.clear();
     responses_.clear();
     read_burst_ = write_burst_ = read_free_ = write_stall_ = 0;
-    read_timed_ = false;
+    read_timed_ = read_offered_ = response_offered_ = false;
+    read_address_ = write_address_ = write_data_ = {};
     write_code_ = 0;
+    random_ = memory_.unruly;
   }
 
   void tick() {
@@ -211,24 +226,29 @@ class Model {
   }
 
   void drive() {
-    top_->m_axi_arready = top_->m_axi_awready = 1;
+    top_->m_axi_arready = willing();
+    top_->m_axi_awready = willing();
     if (!reads_.empty() && !read_timed_) {
       uint64_t earliest = reads_.front().accepted + 1 + memory_.latency;
       read_valid_ = std::max(earliest, read_free_) + stall(0, read_burst_++);
       read_timed_ = true;
     }
-    bool valid = read_timed_ && now_ >= read_valid_;
-    top_->m_axi_rvalid = valid;
-    if (valid) {
+    // What is offered stays offered until it is taken.
+    read_offered_ = read_offered_ || (read_timed_ && now_ >= read_valid_ && willing());
+    top_->m_axi_rvalid = read_offered_;
+    if (read_offered_) {
       const Burst& burst = reads_.front();
       top_->m_axi_rresp = copy(burst.address, [this](size_t i, uint8_t* byte) {
         bytes_of(top_->m_axi_rdata)[i] = byte != nullptr ? *byte : 0;
       });
       top_->m_axi_rlast = burst.beats == 1;
     }
-    top_->m_axi_wready = write_stall_ == 0;
-    top_->m_axi_bvalid = !responses_.empty() && now_ >= responses_.front().cycle;
-    if (top_->m_axi_bvalid) top_->m_axi_bresp = responses_.front().code;
+    // A beat that comes with its address is taken with it; the unruly take the address first.
+    top_->m_axi_wready = write_stall_ == 0 && (memory_.unruly == 0 || !writes_.empty()) && willing();
+    response_offered_ = response_offered_ || (!responses_.empty() &&
+                                              now_ >= responses_.front().cycle && willing());
+    top_->m_axi_bvalid = response_offered_;
+    if (response_offered_) top_->m_axi_bresp = responses_.front().code;
   }
 
   void sample() {
@@ -240,6 +260,7 @@ class Model {
     interrupt_ = top_->irq_o && now_ > 1;
 
     if (top_->m_axi_rvalid && top_->m_axi_rready) {
+      read_offered_ = false;
       Burst& burst = reads_.front();
       burst.address += kBeat;
       if (--burst.beats == 0) {
@@ -248,23 +269,32 @@ class Model {
         read_timed_ = false;
       }
     }
-    if (top_->m_axi_arvalid) {
+    read_address_.follow(*this, top_->m_axi_arvalid, top_->m_axi_arready, top_->m_axi_araddr,
+                         top_->m_axi_arlen);
+    if (top_->m_axi_arvalid && top_->m_axi_arready) {
       reads_.push_back(request(top_->m_axi_araddr, top_->m_axi_arlen, top_->m_axi_arsize,
                                top_->m_axi_arburst));
     }
-    if (top_->m_axi_bvalid && top_->m_axi_bready) responses_.pop_front();
-    if (top_->m_axi_awvalid) {
+    if (top_->m_axi_bvalid && top_->m_axi_bready) {
+      response_offered_ = false;
+      responses_.pop_front();
+    }
+    write_address_.follow(*this, top_->m_axi_awvalid, top_->m_axi_awready, top_->m_axi_awaddr,
+                          top_->m_axi_awlen);
+    if (top_->m_axi_awvalid && top_->m_axi_awready) {
       writes_.push_back(request(top_->m_axi_awaddr, top_->m_axi_awlen, top_->m_axi_awsize,
                                 top_->m_axi_awburst));
     }
+    uint64_t first_bytes;
+    std::memcpy(&first_bytes, bytes_of(top_->m_axi_wdata), sizeof first_bytes);
+    write_data_.follow(*this, top_->m_axi_wvalid, top_->m_axi_wready, first_bytes,
+                       top_->m_axi_wstrb);
     if (top_->m_axi_wvalid) write_beat();
   }
 
   void write_beat() {
-    if (write_stall_ != 0) {
-      --write_stall_;
-      return;
-    }
+    if (write_stall_ != 0) --write_stall_;
+    if (!top_->m_axi_wready) return;
     require(!writes_.empty(), "a beat is written before its address");
     if (writes_.empty()) return;
     Burst& burst = writes_.front();
@@ -309,6 +339,16 @@ class Model {
     return inside ? 0 : kDecodeError;
   }
 
+  // Whether the memory does something now that nothing but its manners keep it from: always, or at
+  // random (xorshift, Marsaglia 2003).
+  bool willing() {
+    if (memory_.unruly == 0) return true;
+    random_ ^= random_ << 13;
+    random_ ^= random_ >> 7;
+    random_ ^= random_ << 17;
+    return random_ >> 63;
+  }
+
   uint64_t stall(uint32_t channel, uint64_t burst) const {
     return memory_.stall != nullptr ? memory_.stall(memory_.seed, channel, burst) : 0;
   }
@@ -337,6 +377,7 @@ class Model {
   // The front of `reads_`: whether it is known when its first beat is offered, and when.
   bool read_timed_ = false;
   uint64_t read_valid_ = 0;
+  bool read_offered_ = false;
   uint64_t read_free_ = 0;
 
   std::deque<Burst> writes_;
@@ -344,6 +385,10 @@ class Model {
   uint64_t write_burst_ = 0;
   uint64_t write_stall_ = 0;
   uint32_t write_code_ = 0;
+  bool response_offered_ = false;
+
+  Offer read_address_{}, write_address_{}, write_data_{};
+  uint64_t random_ = 0;
 };
 
 }  // namespace

@@ -1,6 +1,7 @@
 //! The C interface of `hardware/dv/harness.cpp`.
 
 use std::ffi::{c_char, c_void};
+use std::num::NonZeroU64;
 use std::path::Path;
 
 use vta_sim::{Channel, MemoryModel, stall};
@@ -22,11 +23,16 @@ pub(crate) struct Memory {
     latency: u64,
     stall: Option<extern "C" fn(u64, u32, u64) -> u32>,
     seed: u64,
+    unruly: u64,
 }
 
 impl Memory {
     /// The image `dram`, which nothing else touches while the result is in use.
-    pub(crate) fn new(dram: &mut vta_sim::Dram, model: &MemoryModel) -> Memory {
+    pub(crate) fn new(
+        dram: &mut vta_sim::Dram,
+        model: &MemoryModel,
+        unruly: Option<NonZeroU64>,
+    ) -> Memory {
         Memory {
             dram: dram.bytes.as_mut_ptr(),
             base: dram.base,
@@ -36,6 +42,7 @@ impl Memory {
                 .stalls
                 .map(|_| stalled as extern "C" fn(u64, u32, u64) -> u32),
             seed: model.stalls.unwrap_or(0),
+            unruly: unruly.map_or(0, NonZeroU64::get),
         }
     }
 }

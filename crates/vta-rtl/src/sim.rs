@@ -1,6 +1,7 @@
 //! Runs of a model: registers, memory, scratchpads.
 
 use std::ffi::{CStr, CString};
+use std::num::NonZeroU64;
 use std::path::Path;
 use std::ptr;
 use std::sync::Arc;
@@ -20,6 +21,9 @@ const CLEAR_TOKENS: u32 = 1 << 2;
 pub struct RtlOptions {
     /// The memory behind the bus.
     pub memory: MemoryModel,
+    /// Seed of a memory that keeps to AXI4 and to nothing else: at random it takes no address, leaves gaps
+    /// in data and answers late. Cycles then say little; results are the same.
+    pub unruly: Option<NonZeroU64>,
     /// Cycles after which the run is given up.
     pub max_cycles: u64,
     /// Cycles without movement after which the hardware itself gives up; 0 for never.
@@ -34,6 +38,7 @@ impl Default for RtlOptions {
     fn default() -> RtlOptions {
         RtlOptions {
             memory: MemoryModel::default(),
+            unruly: None,
             max_cycles: 1 << 34,
             watchdog: 1 << 20,
             keep_state: false,
@@ -267,7 +272,7 @@ impl RtlSim {
 
     fn launch(&mut self, control: u32, dram: &mut Dram, options: &RtlOptions) -> Status {
         let offset = Register::Control.offset(self.design());
-        let memory = Memory::new(dram, &options.memory);
+        let memory = Memory::new(dram, &options.memory, options.unruly);
         let launch = self.model.library.launch;
         // SAFETY: the handle is open, and the image outlives the call, after which nobody holds it.
         match unsafe { launch(self.handle, offset, control, &memory, options.max_cycles) } {
