@@ -43,4 +43,4 @@ pub use fault::{Cause, Direction, Fault, Head, Kind, Operand, Place, QueueState,
 pub use func::{FuncSim, Leftover, RunOptions, RunReport};
 pub use generate::{Program, generate, generate_crowded};
 pub use machine::Order;
-pub use tokens::TokenQueue;
+pub use tokens::{TokenQueue, pops, pushes};

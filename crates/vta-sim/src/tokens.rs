@@ -69,7 +69,7 @@ pub(crate) fn join(clock: &mut Clock, other: &Clock) {
 }
 
 /// The queues that an instruction pops.
-pub(crate) fn pops(module: Module, deps: Deps) -> impl Iterator<Item = TokenQueue> {
+pub fn pops(module: Module, deps: Deps) -> impl Iterator<Item = TokenQueue> {
     let (prev, next) = match module {
         Module::Load => (None, Some(TokenQueue::ComputeToLoad)),
         Module::Compute => (
@@ -84,7 +84,7 @@ pub(crate) fn pops(module: Module, deps: Deps) -> impl Iterator<Item = TokenQueu
 }
 
 /// The queues that an instruction pushes.
-pub(crate) fn pushes(module: Module, deps: Deps) -> impl Iterator<Item = TokenQueue> {
+pub fn pushes(module: Module, deps: Deps) -> impl Iterator<Item = TokenQueue> {
     let (prev, next) = match module {
         Module::Load => (None, Some(TokenQueue::LoadToCompute)),
         Module::Compute => (

@@ -1,5 +1,7 @@
 //! What a timed run tells.
 
+use std::ops::AddAssign;
+
 use serde::Serialize;
 use vta_isa::Module;
 
@@ -45,6 +47,16 @@ pub struct ModuleCycles {
     pub idle: u64,
 }
 
+impl AddAssign for ModuleCycles {
+    fn add_assign(&mut self, other: ModuleCycles) {
+        self.busy += other.busy;
+        self.token += other.token;
+        self.room += other.room;
+        self.memory += other.memory;
+        self.idle += other.idle;
+    }
+}
+
 /// What the memory bus moved in a run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Traffic {
@@ -60,6 +72,17 @@ pub struct Traffic {
     pub read_cycles: u64,
     /// Cycles in which units of stores are gathered and written.
     pub write_cycles: u64,
+}
+
+impl AddAssign for Traffic {
+    fn add_assign(&mut self, other: Traffic) {
+        self.read_bytes += other.read_bytes;
+        self.written_bytes += other.written_bytes;
+        self.read_bursts += other.read_bursts;
+        self.write_bursts += other.write_bursts;
+        self.read_cycles += other.read_cycles;
+        self.write_cycles += other.write_cycles;
+    }
 }
 
 /// The cycles of one instruction, as the hardware's page names them.
