@@ -3,9 +3,10 @@
 // memory at z + 4 + p and registered at z + 5 + p, where the operation happens; the result is
 // registered, and written, at z + 6 + p. Every write goes to the out memory as well, low bits only.
 //
-// Forwarding: when a slot's address is presented, the three slots before it are still to write.
-// What to take from whom is decided a cycle ahead, so that the loop from result to result is one
-// multiplexer and the operation.
+// Forwarding: when a slot's address is presented, the three slots before it are still to write. The
+// register behind the memory takes what it lacks from them: from the slot before in the cycle in
+// which that one's result is made. So the operation starts at registers; what to take from whom is
+// decided a cycle ahead.
 module vta_regfile
   import vta_pkg::*;
   import vta_types_pkg::*;
@@ -54,46 +55,42 @@ module vta_regfile
     if (result_valid_q) written_q <= result_q;
   end
 
-  // The accumulator at z + 5 + p but for the slot before, from the memory or two or three slots
-  // before; and whether the slot before has it.
-  logic two_before_q, three_before_q, one_before_q;
-  element_t acc_rdata, acc_q, acc;
+  // The accumulator at z + 5 + p: the result of one, two or three slots before, or from the memory.
+  logic one_before_q, two_before_q, three_before_q;
+  element_t acc_rdata, acc_q;
 
   always_ff @(posedge clk_i) begin
+    one_before_q <= out_q.write && out_q.addr == slot_i.addr;
     two_before_q <= exec_q.write && exec_q.addr == slot_i.addr;
     three_before_q <= result_valid_q && result_addr_q == slot_i.addr;
-    one_before_q <= exec_q.write && exec_q.addr == out_q.addr;
     if (out_q.write || out_q.source) begin
-      acc_q <= two_before_q ? result_q : three_before_q ? written_q : acc_rdata;
+      if (one_before_q) acc_q <= result_d;
+      else if (two_before_q) acc_q <= result_q;
+      else if (three_before_q) acc_q <= written_q;
+      else acc_q <= acc_rdata;
     end
   end
-  assign acc = one_before_q ? result_q : acc_q;
 
-  // The operand of the ALU: an immediate, or the source accumulator, which a write to it updates.
+  // The operand of the ALU: an immediate, or the source accumulator, which follows writes to it.
   logic [LogAccDepth-1:0] held_addr_q;
-  logic held_before_q;
-  element_t held_q, held;
+  logic writes_held_q;
+  element_t held_q;
 
   always_ff @(posedge clk_i) begin
     if (out_q.source) held_addr_q <= out_q.addr;
-    held_before_q <= exec_q.write && exec_q.addr == held_addr_q && !out_q.use_imm;
-    if (out_q.write && out_q.use_imm) begin
-      held_q <= {Lanes{AccWidth'(out_q.imm)}};
-    end else if (exec_q.source) begin
-      held_q <= acc;
-    end else if (held_before_q) begin
-      held_q <= result_q;
-    end
+    writes_held_q <= out_q.write && out_q.addr == held_addr_q;
+    if (out_q.write && out_q.use_imm) held_q <= {Lanes{AccWidth'(out_q.imm)}};
+    else if (exec_q.source) held_q <= acc_q;
+    else if (writes_held_q) held_q <= result_d;
   end
-  assign held = held_before_q ? result_q : held_q;
 
   for (genvar i = 0; i < Lanes; i++) begin : gen_lane
-    logic [AccWidth-1:0] operand;
-    assign operand = exec_q.multiply ? AccWidth'($signed(sum_i[i])) : held[i];
     vta_alu u_alu (
       .op_i(exec_q.op),
-      .a_i(acc[i]),
-      .b_i(operand),
+      .multiply_i(exec_q.multiply),
+      .a_i(acc_q[i]),
+      .b_i(held_q[i]),
+      .sum_i(AccWidth'($signed(sum_i[i]))),
       .result_o(result_d[i])
     );
   end
