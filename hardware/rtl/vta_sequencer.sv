@@ -44,7 +44,7 @@ module vta_sequencer
   // The instruction at the port.
   gemm_insn_t gemm;
   alu_insn_t alu;
-  logic is_alu, is_tensor, one_uop;
+  logic is_alu, is_tensor, one_uop, one_in;
   assign gemm = gemm_insn_t'(insn_i);
   assign alu = alu_insn_t'(insn_i);
   assign is_alu = insn_i.opcode == OpAlu;
@@ -52,10 +52,13 @@ module vta_sequencer
   assign empty_o = gemm.uop_end <= {1'b0, gemm.uop_begin} || gemm.iter_out == '0 ||
       gemm.iter_in == '0;
   assign one_uop = gemm.uop_end == {1'b0, gemm.uop_begin} + 1'b1;
+  assign one_in = gemm.iter_in == IterWidth'(1);
 
-  // The instruction that runs: where its loops end, where sources are read, what its steps do.
-  logic [LogUopDepth-1:0] uop_first_q, uop_last_q;
-  logic [IterWidth-1:0] out_last_q, in_last_q;
+  // The instruction that runs: where its loops begin and the last but one of their counts, whether
+  // the inner ones have one count only, where sources are read, what its steps do.
+  logic [LogUopDepth-1:0] uop_first_q, uop_before_q;
+  logic [IterWidth-1:0] out_before_q, in_before_q;
+  logic one_uop_q, one_in_q;
   logic source_each_q, source_inner_q;
   slot_t step_d, step_q;
 
@@ -67,21 +70,20 @@ module vta_sequencer
     step_d.op = is_alu ? 5'd1 << alu.alu_opcode : gemm.reset ? '0 : 5'd1 << AluAdd;
   end
 
-  // The slot that is issued.
+  // The slot that is issued, and which of its counts are the last: the end of an instruction decides
+  // within the cycle what may start and be taken.
   logic valid_q, source_q;
   logic [LogUopDepth-1:0] uop_q;
   logic [IterWidth-1:0] out_q, in_q;
+  logic uop_last_q, in_last_q, out_last_q;
 
-  logic uop_last, in_last, out_last, step, step_in, step_out;
-  assign uop_last = uop_q == uop_last_q;
-  assign in_last = in_q == in_last_q;
-  assign out_last = out_q == out_last_q;
+  logic step, step_in, step_out;
   assign step = valid_q && !source_q;
-  assign step_in = step && uop_last && !in_last;
-  assign step_out = step && uop_last && in_last;
+  assign step_in = step && uop_last_q && !in_last_q;
+  assign step_out = step && uop_last_q && in_last_q;
 
   assign slot_o = valid_q;
-  assign last_o = step_out && out_last;
+  assign last_o = step_out && out_last_q;
   assign free_o = !valid_q || last_o;
   assign uop_re_o = valid_q;
   assign uop_addr_o = uop_q;
@@ -89,19 +91,31 @@ module vta_sequencer
   always_ff @(posedge clk_i) begin
     if (start_i) begin
       uop_first_q <= gemm.uop_begin;
-      uop_last_q <= LogUopDepth'(gemm.uop_end - 1'b1);
-      out_last_q <= gemm.iter_out - 1'b1;
-      in_last_q <= gemm.iter_in - 1'b1;
-      source_each_q <= is_tensor && (!one_uop || (gemm.iter_in != 1 && alu.src_factor_in != '0));
+      uop_before_q <= LogUopDepth'(gemm.uop_end) - LogUopDepth'(2);
+      out_before_q <= gemm.iter_out - IterWidth'(2);
+      in_before_q <= gemm.iter_in - IterWidth'(2);
+      one_uop_q <= one_uop;
+      one_in_q <= one_in;
+      source_each_q <= is_tensor && (!one_uop || (!one_in && alu.src_factor_in != '0));
       source_inner_q <= is_tensor && alu.src_factor_out != '0;
       step_q <= step_d;
       uop_q <= gemm.uop_begin;
       in_q <= '0;
       out_q <= '0;
+      uop_last_q <= one_uop;
+      in_last_q <= one_in;
+      out_last_q <= gemm.iter_out == IterWidth'(1);
     end else if (step) begin
-      uop_q <= uop_last ? uop_first_q : uop_q + 1'b1;
-      if (uop_last) in_q <= in_last ? '0 : in_q + 1'b1;
-      if (step_out) out_q <= out_q + 1'b1;
+      uop_q <= uop_last_q ? uop_first_q : uop_q + 1'b1;
+      uop_last_q <= uop_last_q ? one_uop_q : uop_q == uop_before_q;
+      if (uop_last_q) begin
+        in_q <= in_last_q ? '0 : in_q + 1'b1;
+        in_last_q <= in_last_q ? one_in_q : in_q == in_before_q;
+      end
+      if (step_out) begin
+        out_q <= out_q + 1'b1;
+        out_last_q <= out_q == out_before_q;
+      end
     end
 
     if (!rst_ni) begin
