@@ -4,6 +4,7 @@ use vta_compiler::CompileError;
 use vta_graph::GraphError;
 use vta_onnx::OnnxError;
 use vta_program::ContainerError;
+use vta_rtl::RtlError;
 use vta_runtime::preprocess::PreprocessError;
 use vta_runtime::resize::ImageError;
 use vta_runtime::{ErrorKind, NetworkError};
@@ -52,6 +53,16 @@ impl From<ContainerError> for Error {
 impl From<CompileError> for Error {
     fn from(error: CompileError) -> Error {
         Error::bug(error.to_string())
+    }
+}
+
+impl From<RtlError> for Error {
+    fn from(error: RtlError) -> Error {
+        match &error {
+            RtlError::CycleLimit { .. } => Error::limit(error.to_string()),
+            RtlError::Protocol(_) => Error::bug(error.to_string()),
+            _ => split(&error.to_string()),
+        }
     }
 }
 

@@ -5,6 +5,7 @@ mod check;
 mod compile;
 mod completions;
 mod config;
+mod device;
 mod disasm;
 mod eval;
 mod exec;

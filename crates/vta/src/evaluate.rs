@@ -7,11 +7,9 @@ use rayon::prelude::*;
 use serde::Serialize;
 use vta_graph::Tensor;
 use vta_graph::interp::Interpreter;
-use vta_isa::Design;
-use vta_sim::Order;
 
 use crate::score::{self, Noise};
-use crate::{Built, Error, Module, Progress, Result, Samples};
+use crate::{Built, Devices, Error, Module, Progress, Result, Samples};
 
 /// Largest margin, in standard deviations of the scores, that counts as a close call.
 const CLOSE_CALL: f64 = 0.2;
@@ -36,6 +34,9 @@ pub struct Evaluation {
     /// the scores above the next.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub clear_agreement: Option<f64>,
+    /// Cycles of an inference, which do not depend on the sample; absent where the device counts none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cycles: Option<u64>,
     /// Whether the device equals the integer network bit for bit on every sample.
     pub bit_exact: bool,
     /// The samples on which it does not.
@@ -111,13 +112,13 @@ impl Judgement {
     }
 }
 
-/// Runs the first `limit` samples on simulated devices of `design` and judges them. The result
+/// Runs the first `limit` samples on devices and judges them. The result
 /// is the same whatever the number of threads.
 pub fn evaluate(
     built: &Built,
     samples: &Samples,
     limit: usize,
-    design: &Design,
+    devices: &Devices,
     progress: &dyn Progress,
 ) -> Result<Evaluation> {
     let n = samples.len().min(limit);
@@ -133,7 +134,7 @@ pub fn evaluate(
         let reserved = idle().pop();
         let mut module = match reserved {
             Some(module) => module,
-            None => Module::load_on(built.program.clone(), design, Order::default())?,
+            None => Module::load_on(built.program.clone(), devices)?,
         };
         let inputs = [samples.get(index)?];
         let judgement = judge.judge(&inputs, &module.run(&inputs)?)?;
@@ -143,7 +144,13 @@ pub fn evaluate(
         Ok((judgement, input))
     };
     let judged: Result<Vec<_>> = (0..n).into_par_iter().map(one).collect();
-    summarize(&built.float, samples, &judged?)
+    let evaluation = summarize(&built.float, samples, &judged?)?;
+    let module = idle().pop();
+    let cycles = module.and_then(|module| module.stats().cycles());
+    Ok(Evaluation {
+        cycles,
+        ..evaluation
+    })
 }
 
 fn summarize(
@@ -188,6 +195,7 @@ fn summarize(
         vta_top1: share(vta_hits, labelled),
         agreement: share(agreed, n).filter(|_| !copies),
         clear_agreement: share(clear_agreed, clear).filter(|_| !copies),
+        cycles: None,
         bit_exact: differing.is_empty(),
         differing,
         snr_db: noise.snr_db(),

@@ -10,6 +10,7 @@
 mod build;
 mod causes;
 mod design;
+mod device;
 pub mod digits;
 mod error;
 mod evaluate;
@@ -25,9 +26,11 @@ mod recipe;
 mod samples;
 pub mod score;
 mod table;
+pub mod trace;
 
 pub use build::{Built, Calibration, Options, compile};
 pub use design::design;
+pub use device::{DeviceKind, Devices, hardware};
 pub use error::{Error, Kind, Result};
 pub use evaluate::{Evaluation, Judge, Judgement, evaluate};
 pub use file::{read, read_text, write};

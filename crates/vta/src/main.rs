@@ -7,6 +7,7 @@ mod cmd;
 mod output;
 mod parse;
 mod report;
+mod timing;
 
 use std::process::ExitCode;
 

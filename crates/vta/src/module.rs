@@ -1,34 +1,34 @@
-//! A program on a simulated device.
+//! A program on a device.
 
 use std::path::Path;
 
 use vta_graph::{Tensor, TensorType};
-use vta_isa::Design;
+use vta_isa::HwConfig;
 use vta_program::Program;
-use vta_runtime::{Network, SimDevice};
-use vta_sim::{Counters, Order};
+use vta_runtime::{Device, Network, RunStats};
+use vta_sim::Counters;
 
-use crate::{Error, Preprocess, Result, Samples, model, read, write};
+use crate::trace::trace;
+use crate::{DeviceKind, Devices, Error, Preprocess, Result, Samples, model, read, write};
 
 /// A compiled network, loaded and ready to run.
 pub struct Module {
     program: Program,
-    network: Network<SimDevice>,
+    network: Network<Box<dyn Device + Send>>,
 }
 
 impl Module {
-    /// Loads a program into a device of its own design.
+    /// Loads a program into a functional simulator of its own design.
     pub fn load(program: Program) -> Result<Module> {
         let design = program.config.clone().design()?;
-        Module::load_on(program, &design, Order::default())
+        let devices = Devices::new(&design, &DeviceKind::default(), &())?;
+        Module::load_on(program, &devices)
     }
 
-    /// Loads a program into a device of a design, which must be the program's in all that
-    /// affects encoding and results; `order` is that of its modules.
-    pub fn load_on(program: Program, design: &Design, order: Order) -> Result<Module> {
-        let mut device = SimDevice::new(design);
-        device.set_order(order);
-        let network = Network::load(&program, device)?;
+    /// Loads a program into a device, whose design must be the program's in all that affects encoding
+    /// and results.
+    pub fn load_on(program: Program, devices: &Devices) -> Result<Module> {
+        let network = Network::load(&program, devices.open()?)?;
         Ok(Module { program, network })
     }
 
@@ -41,6 +41,21 @@ impl Module {
     /// The program.
     pub fn program(&self) -> &Program {
         &self.program
+    }
+
+    /// The parameters of the device's design.
+    pub fn design(&self) -> &HwConfig {
+        self.network.device().design().config()
+    }
+
+    /// The timeline of the last inference, its streams one after the other; empty unless the device traces.
+    pub fn trace(&self) -> serde_json::Value {
+        let streams = self.stats().streams.iter().filter_map(|stats| {
+            let name = format!("stream {}", stats.stream);
+            let insns = &self.program.streams[stats.stream];
+            Some((name, &insns[..], stats.run.report.as_ref()?))
+        });
+        trace(self.network.device().design(), &streams.collect::<Vec<_>>())
     }
 
     /// Writes the program as a `.vta` file.
@@ -86,6 +101,11 @@ impl Module {
     /// What the device did in the last inference.
     pub fn counters(&self) -> Counters {
         self.network.stats().counters
+    }
+
+    /// All that is known of the last inference.
+    pub fn stats(&self) -> &RunStats {
+        self.network.stats()
     }
 }
 

@@ -2,11 +2,12 @@
 
 use serde::Serialize;
 use serde_json::{Value, json};
-use vta::{Error, Result, score};
+use vta::{Error, Module, Result, score};
 use vta_program::{Place, Program};
 use vta_sim::Counters;
 
 use crate::output::{grouped, table};
+use crate::timing::{self, Timed};
 
 /// The best classes of an output.
 #[derive(Serialize)]
@@ -67,25 +68,51 @@ pub(crate) fn placement(program: &Program) -> String {
     format!("{table}{on_vta} of {total} operators on vta\n")
 }
 
+/// The streams of the last inference, if the device counts cycles.
+fn timed(module: &Module) -> Option<Vec<Timed<'_>>> {
+    let streams = module.stats().streams.iter().map(|stats| {
+        Some(Timed {
+            name: stats.stream.to_string(),
+            cycles: stats.run.cycles?,
+            report: stats.run.report.as_ref(),
+        })
+    });
+    let streams: Vec<_> = streams.collect::<Option<_>>()?;
+    (!streams.is_empty()).then_some(streams)
+}
+
 /// The text of a run.
-pub(crate) fn run(program: &Program, classes: &[Class], counters: &Counters) -> Result<String> {
+pub(crate) fn run(module: &Module, classes: &[Class]) -> Result<String> {
     let rows = classes.iter().map(|c| {
         let label = c.label.clone().unwrap_or_default();
         vec![c.class.to_string(), format!("{:.4}", c.score), label]
     });
     let classes = table(&["class", "score", "label"], &rows.collect::<Vec<_>>());
-    let used = counts(counters)?.into_iter().filter(|&(_, n)| n > 0);
+    let used = counts(&module.counters())?
+        .into_iter()
+        .filter(|&(_, n)| n > 0);
     let rows: Vec<_> = used.map(|(name, n)| vec![name, grouped(n)]).collect();
     let counters = table(&["counter", "count"], &rows);
+    let program = module.program();
     let (header, placement) = (header(program), placement(program));
-    Ok(format!("{header}\n{classes}\n{placement}\n{counters}"))
+    let mut text = format!("{header}\n{classes}\n{placement}\n{counters}");
+    if let Some(streams) = timed(module) {
+        text += &format!("\n{}", timing::text(&streams, module.design().clock_mhz));
+    }
+    Ok(text)
 }
 
 /// The same as JSON.
-pub(crate) fn run_json(program: &Program, classes: &[Class], counters: &Counters) -> Value {
-    let mut value = program_json(program);
+pub(crate) fn run_json(module: &Module, classes: &[Class]) -> Value {
+    let mut value = program_json(module.program());
     value["top"] = json!(classes);
-    value["counters"] = json!(counters);
+    value["counters"] = json!(module.counters());
+    if let Some(streams) = timed(module) {
+        timing::merge(
+            &mut value,
+            timing::json(&streams, module.design().clock_mhz),
+        );
+    }
     value
 }
 

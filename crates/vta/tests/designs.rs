@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use vta::{Evaluation, Module, Options, Samples, digits};
+use vta::{DeviceKind, Devices, Evaluation, Module, Options, Samples, digits};
 use vta_isa::{Design, HwConfig};
 
 fn evaluate(design: &Design, threads: usize, limit: usize) -> Evaluation {
@@ -17,13 +17,14 @@ fn evaluate(design: &Design, threads: usize, limit: usize) -> Evaluation {
         ..Options::default()
     };
     let built = vta::compile(&model, &options, &()).unwrap();
+    let devices = Devices::new(design, &DeviceKind::default(), &()).unwrap();
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/digits/test");
     let samples = Samples::open(&folder, &preprocess, model.input().unwrap()).unwrap();
     let pool = rayon::ThreadPoolBuilder::new()
         .num_threads(threads)
         .build()
         .unwrap();
-    pool.install(|| vta::evaluate(&built, &samples, limit, design, &()).unwrap())
+    pool.install(|| vta::evaluate(&built, &samples, limit, &devices, &()).unwrap())
 }
 
 #[test]

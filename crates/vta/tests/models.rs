@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use vta::{Calibration, Model, Options, Recipe, Samples};
+use vta::{Calibration, DeviceKind, Devices, Model, Options, Recipe, Samples};
 use vta_graph::{Graph, Op};
 use vta_isa::Design;
 
@@ -77,7 +77,8 @@ fn check(name: &str, calibration: &str, set: &str, recipe: &Recipe) {
         .count();
     assert!(integer > 0 && float == 0, "{:?}", built.islands);
     assert_eq!(on_vta, integer, "{:#?}", built.program.placement);
-    let result = vta::evaluate(&built, &open(set), INPUTS, &Design::default(), &()).unwrap();
+    let devices = Devices::new(&Design::default(), &DeviceKind::default(), &()).unwrap();
+    let result = vta::evaluate(&built, &open(set), INPUTS, &devices, &()).unwrap();
     assert!(result.bit_exact, "{result:?}");
 }
 

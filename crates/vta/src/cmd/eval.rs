@@ -5,8 +5,9 @@ use std::path::PathBuf;
 
 use clap::Args;
 use serde::Serialize;
-use vta::{Error, Evaluation, Result, Samples};
+use vta::{Devices, Error, Evaluation, Result, Samples};
 
+use super::device::OnDevice;
 use super::network::Compilation;
 use crate::bar::Bar;
 use crate::{output, report};
@@ -24,6 +25,8 @@ pub(super) struct Eval {
     limit: Option<usize>,
     #[command(flatten)]
     compilation: Compilation,
+    #[command(flatten)]
+    device: OnDevice,
     /// Print JSON, on one line.
     #[arg(long)]
     json: bool,
@@ -38,13 +41,19 @@ struct Report<'a> {
 
 impl Eval {
     pub(super) fn run(self) -> Result<()> {
+        let kind = self.device.kind()?;
+        if self.device.trace.is_some() || self.device.wave.is_some() {
+            return Err(Error::input("eval writes neither --trace nor --wave")
+                .help("record one inference, with vta run"));
+        }
         let job = self.compilation.open(&self.model)?;
         let preprocess = job.options.preprocess.clone().unwrap_or_default();
         let samples = Samples::open(&self.data, &preprocess, job.model.input()?)?;
         let bar = Bar::default();
         let built = job.compile(&bar)?;
         let limit = self.limit.unwrap_or(usize::MAX);
-        let evaluation = vta::evaluate(&built, &samples, limit, &job.options.design, &bar)
+        let devices = Devices::new(&job.options.design, &kind, &bar)?;
+        let evaluation = vta::evaluate(&built, &samples, limit, &devices, &bar)
             .map_err(|e| e.at(self.data.display()))?;
         drop(bar);
         let (program, scores) = (&built.program, text(&evaluation));
@@ -87,6 +96,7 @@ fn text(e: &Evaluation) -> String {
             "mean squared error, vta",
             e.vta_mse.map(|mse| format!("{mse:.4}")),
         ),
+        ("cycles of an inference", e.cycles.map(output::grouped)),
         (
             "bit-exact",
             Some(if e.bit_exact { "yes" } else { "no" }.to_owned()),

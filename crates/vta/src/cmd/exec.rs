@@ -3,9 +3,11 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use vta::{Error, Module, Result};
+use vta::{Devices, Error, Module, Result};
 
+use super::device::OnDevice;
 use super::run::{Input, Output};
+use crate::bar::Bar;
 use crate::{output, report};
 
 /// Run a compiled network on one input.
@@ -20,6 +22,8 @@ pub(super) struct Exec {
     #[arg(long, value_name = "NAME|FILE.json")]
     config: Option<String>,
     #[command(flatten)]
+    device: OnDevice,
+    #[command(flatten)]
     output: Output,
 }
 
@@ -30,7 +34,8 @@ impl Exec {
             Some(name) => vta::design(name)?,
             None => program.config.clone().design()?,
         };
-        let module = Module::load_on(program, &design, self.output.order());
+        let devices = Devices::new(&design, &self.device.kind()?, &Bar::default())?;
+        let module = Module::load_on(program, &devices);
         let mut module = module.map_err(|e| e.at(self.program.display()))?;
         let input = self.input.pick(|path| module.samples(path))?;
         let input = input.ok_or_else(|| {
@@ -38,10 +43,10 @@ impl Exec {
         })?;
         let outputs = module.run(&[input])?;
         let classes = self.output.classes(&module, &outputs);
-        let (program, counters) = (module.program(), module.counters());
+        self.device.write_trace(&module)?;
         match self.output.json {
-            true => output::print_json(&report::run_json(program, &classes, &counters)),
-            false => output::print(report::run(program, &classes, &counters)?),
+            true => output::print_json(&report::run_json(&module, &classes)),
+            false => output::print(report::run(&module, &classes)?),
         }
     }
 }

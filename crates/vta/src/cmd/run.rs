@@ -4,13 +4,12 @@ use std::path::PathBuf;
 
 use clap::Args;
 use serde_json::json;
-use vta::{Built, Error, Judge, Judgement, Module, Result, Samples, digits, score};
+use vta::{Built, Devices, Error, Judge, Judgement, Module, Result, Samples, digits, score};
 use vta_graph::Tensor;
-use vta_sim::Order;
 
+use super::device::OnDevice;
 use super::network::{Compilation, Job};
 use crate::bar::Bar;
-use crate::parse::number;
 use crate::{output, report};
 
 /// Compile a network and run it on one input.
@@ -25,6 +24,8 @@ pub(super) struct Run {
     input: Input,
     #[command(flatten)]
     compilation: Compilation,
+    #[command(flatten)]
+    device: OnDevice,
     /// Only run: leave out what compares with the float and the integer network.
     #[arg(long)]
     no_verify: bool,
@@ -43,15 +44,12 @@ pub(super) struct Input {
     index: Option<usize>,
 }
 
-/// How it runs, and what is printed.
+/// What is printed.
 #[derive(Args)]
 pub(super) struct Output {
     /// How many classes to print.
     #[arg(long, value_name = "K", default_value_t = 5)]
     top: usize,
-    /// Let the modules take turns at random, by this seed; the result is the same.
-    #[arg(long, value_name = "N", value_parser = number)]
-    seed: Option<u64>,
     /// Print JSON.
     #[arg(long)]
     pub(super) json: bool,
@@ -83,10 +81,6 @@ impl Input {
 }
 
 impl Output {
-    pub(super) fn order(&self) -> Order {
-        self.seed.map_or(Order::RoundRobin, Order::Seeded)
-    }
-
     pub(super) fn classes(&self, module: &Module, outputs: &[Tensor]) -> Vec<report::Class> {
         let scores = outputs.first().map(score::reals).unwrap_or_default();
         report::classes(module.program(), &scores, self.top)
@@ -118,9 +112,10 @@ impl Run {
     fn infer(&self, job: &Job, inputs: [Tensor; 1], shown: Option<usize>) -> Result<()> {
         let bar = Bar::default();
         let built = job.compile(&bar)?;
-        let order = self.output.order();
-        let mut module = Module::load_on(built.program.clone(), &job.options.design, order)?;
+        let devices = Devices::new(&job.options.design, &self.device.kind()?, &bar)?;
+        let mut module = Module::load_on(built.program.clone(), &devices)?;
         let outputs = module.run(&inputs)?;
+        self.device.write_trace(&module)?;
         let judgement = match self.no_verify {
             true => None,
             false => Some(Judge::new(&built)?.judge(&inputs, &outputs)?),
@@ -143,10 +138,9 @@ impl Run {
         judgement: Option<&Judgement>,
         shown: Option<usize>,
     ) -> Result<()> {
-        let program = module.program();
-        let (classes, counters) = (self.output.classes(module, outputs), module.counters());
+        let classes = self.output.classes(module, outputs);
         if self.output.json {
-            let mut value = report::run_json(program, &classes, &counters);
+            let mut value = report::run_json(module, &classes);
             if let Some(judgement) = judgement {
                 value["float"] = json!({
                     "top": report::classes(&built.program, &judgement.float, self.output.top),
@@ -161,7 +155,7 @@ impl Run {
             }
             return output::print_json(&value);
         }
-        let mut text = report::run(program, &classes, &counters)?;
+        let mut text = report::run(module, &classes)?;
         if let Some(judgement) = judgement {
             text += &format!("\n{}", verdict(judgement));
         }
