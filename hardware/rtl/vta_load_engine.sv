@@ -283,17 +283,16 @@ module vta_load_engine
 
   // The write, and whether its last element is past the end.
   load_write_t write_q;
-  index_t index_q;
+  logic past_q;  // the bit of the index above `addr`
   logic [LogBusBytes-1:0] more_q;
   logic beyond;
 
+  assign write_o = write_q;
   always_comb begin
-    write_o = write_q;
-    write_o.addr = index_q[15:0];
     beyond = 1'b0;
     for (int unsigned m = 0; m < 8; m++) begin
       if (Memories[m] && write_q.mem == 3'(m)) begin
-        beyond = |((index_q + IndexWidth'(more_q)) >> LogDepth[m]);
+        beyond = |(({past_q, write_q.addr} + IndexWidth'(more_q)) >> LogDepth[m]);
       end
     end
   end
@@ -310,8 +309,8 @@ module vta_load_engine
     write_q.first <= zero ? '0 : unit_i.first;
     write_q.tail <= zero ? LogBusBytes'(3) : unit_i.tail;
     write_q.data <= unit_data_i;
-    write_q.addr <= '0;
-    index_q <= zero ? zero_index_q : data_index_q;
+    write_q.addr <= zero ? zero_index_q[15:0] : data_index_q[15:0];
+    past_q <= zero ? zero_index_q[16] : data_index_q[16];
     more_q <= zero ? '0 : unit_more;
   end
 

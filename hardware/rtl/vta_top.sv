@@ -310,8 +310,10 @@ module vta_top
     .out_rdata_o(out_rdata)
   );
 
+  // Micro-ops that are cleared are not seen here; there are at most 2^13 of them.
   logic moved;
-  assign moved = retire_o != '0 || slot || (m_axi_arvalid && m_axi_arready)
+  assign moved = retire_o != '0 || slot || load_write.we || out_we != '0
+      || (m_axi_arvalid && m_axi_arready)
       || (m_axi_rvalid && m_axi_rready) || (m_axi_awvalid && m_axi_awready)
       || (m_axi_wvalid && m_axi_wready) || (m_axi_bvalid && m_axi_bready);
 
