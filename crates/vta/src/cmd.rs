@@ -5,6 +5,7 @@ mod check;
 mod compile;
 mod completions;
 mod config;
+mod cosim;
 mod device;
 mod disasm;
 mod eval;
@@ -48,6 +49,7 @@ enum Command {
     Disasm(disasm::Disasm),
     Check(check::Check),
     Sim(sim::Sim),
+    Cosim(cosim::Cosim),
     Config(config::Config),
     Completions(completions::Completions),
 }
@@ -64,6 +66,7 @@ impl Cli {
             Command::Disasm(command) => done(command.run()),
             Command::Check(command) => command.run(),
             Command::Sim(command) => done(command.run()),
+            Command::Cosim(command) => command.run(),
             Command::Config(command) => done(command.run()),
             Command::Completions(command) => done(command.run()),
         }
