@@ -43,8 +43,8 @@ def yosys():
 def package(name, path):
     """Writes the SystemVerilog package of a design."""
     source = DESIGNS / f"{name}.json"
-    design = ["--config", source] if source.exists() else ["--preset", name]
-    command = ["cargo", "run", "--release", "--quiet", "--bin", "vta", "--", "config", "--sv", *design]
+    design = source if source.exists() else name
+    command = ["cargo", "run", "--release", "--quiet", "--bin", "vta", "--", "config", "--sv", design]
     path.write_bytes(subprocess.run(command, cwd=HARDWARE.parent, check=True, stdout=subprocess.PIPE).stdout)
 
 
