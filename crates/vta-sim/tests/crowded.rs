@@ -2,8 +2,8 @@
 
 mod common;
 
-use common::designs;
-use vta_sim::{CheckOptions, FuncSim, Order, RunOptions, check, generate_crowded};
+use common::{design, designs};
+use vta_sim::{CheckOptions, FuncSim, Order, RunOptions, check, generate, generate_crowded};
 
 #[test]
 fn crowded_programs_are_correct_in_every_order() {
@@ -39,5 +39,25 @@ fn crowded_programs_are_correct_in_every_order() {
         let (commands, tokens) = (config.cmd_queue_depth, config.dep_queue_depth);
         assert!(longest > commands as usize, "{name}: {longest}");
         assert!(longest > 2 * tokens as usize, "{name}: {longest}");
+    }
+}
+
+#[test]
+fn queues_of_one_are_never_asked_for_more() {
+    let design = design(|c| {
+        (c.log_uop_buff_size, c.log_inp_buff_size) = (6, 7);
+        (c.log_wgt_buff_size, c.log_acc_buff_size) = (10, 9);
+        (c.cmd_queue_depth, c.dep_queue_depth) = (1, 1);
+    });
+    for seed in 0..2000 {
+        for program in [
+            generate(&design, seed, 20),
+            generate_crowded(&design, seed, 20),
+        ] {
+            let options = CheckOptions::default();
+            if let Err(findings) = check(&design, &program.dram, &program.insns, &options) {
+                panic!("{seed}: {}", findings[0]);
+            }
+        }
     }
 }

@@ -135,8 +135,14 @@ impl<'a> Writer<'a> {
             return self.require(module, Module::Compute, self.clocks[1][1], deps);
         };
         while self.clocks[slot(module)][slot(other)] < count {
-            if self.tokens[queue as usize].is_empty() && !self.push_from_last(other, module) {
-                self.push(other, queue);
+            if self.tokens[queue as usize].is_empty() {
+                // A pop that is still to be written has not made room yet.
+                if *pop_flag(deps, queue) {
+                    self.sync(module, std::mem::take(deps));
+                }
+                if !self.push_from_last(other, module) {
+                    self.push(other, queue);
+                }
             }
             self.pop(module, queue, deps);
         }
