@@ -3,7 +3,10 @@
 mod bin;
 mod kernels;
 mod queues;
+mod text;
 mod transfers;
+
+use std::collections::BTreeMap;
 
 use vta_isa::{Body, Design, INSN_BYTES, Insn, MemType, Module, UOP_BYTES, Uop};
 use vta_sim::{CycleReport, MemoryModel, Program};
@@ -13,7 +16,7 @@ pub use bin::{Bin, Flag, Nothing, Reader, Row, Second, Shift, Side, Source, Use}
 /// How often each bin was met.
 #[derive(Clone, Debug, Default)]
 pub struct Coverage {
-    counts: Vec<(Bin, u64)>,
+    counts: BTreeMap<Bin, u64>,
 }
 
 impl Coverage {
@@ -68,47 +71,35 @@ impl Coverage {
     }
 
     fn instruction(&mut self, insn: &Insn) {
-        let (module, deps) = (insn.module(), insn.deps);
-        self.hit(Bin::Opcode(insn.body.opcode()));
+        let (module, opcode, deps) = (insn.module(), insn.body.opcode(), insn.deps);
+        self.hit(Bin::Opcode(opcode));
         for flag in Flag::ALL {
-            let set = match flag {
-                Flag::PopPrev => deps.pop_prev,
-                Flag::PopNext => deps.pop_next,
-                Flag::PushPrev => deps.push_prev,
-                Flag::PushNext => deps.push_next,
-            };
-            self.hit_if(set, Bin::Flag(module, flag));
+            self.hit_if(flag.is_set(deps), Bin::Flag(module, opcode, flag));
         }
-        let compute = module == Module::Compute;
-        self.hit_if(
-            compute && deps.pop_prev && deps.pop_next,
-            Bin::Both(Flag::PopPrev),
-        );
-        self.hit_if(
-            compute && deps.push_prev && deps.push_next,
-            Bin::Both(Flag::PushPrev),
-        );
+        for (first, second) in Flag::pairs(module) {
+            let both = first.is_set(deps) && second.is_set(deps);
+            self.hit_if(both, Bin::Pair(module, first, second));
+        }
+        let all = Flag::ALL.iter().all(|flag| flag.is_set(deps));
+        self.hit_if(all && module == Module::Compute, Bin::AllFlags);
         self.hit_if(insn.rsv != 0, Bin::IgnoredBits);
     }
 
     /// Adds the counts of other programs, perhaps of another design.
     pub fn merge(&mut self, other: &Coverage) {
-        for &(bin, count) in &other.counts {
-            match self.counts.iter_mut().find(|(mine, _)| *mine == bin) {
-                Some((_, sum)) => *sum += count,
-                None => self.counts.push((bin, count)),
-            }
+        for (bin, count) in other.counts() {
+            *self.counts.entry(bin).or_default() += count;
         }
     }
 
     /// The bins with their counts, in the order of the table.
     pub fn counts(&self) -> impl Iterator<Item = (Bin, u64)> + '_ {
-        self.counts.iter().copied()
+        self.counts.iter().map(|(&bin, &count)| (bin, count))
     }
 
     /// How often a bin was met; `None` if no design so far can meet it.
     pub fn count(&self, bin: Bin) -> Option<u64> {
-        self.counts().find(|(b, _)| *b == bin).map(|(_, n)| n)
+        self.counts.get(&bin).copied()
     }
 
     fn hit(&mut self, bin: Bin) {
@@ -120,7 +111,7 @@ impl Coverage {
     }
 
     fn hits(&mut self, bin: Bin, times: u64) {
-        if let Some((_, count)) = self.counts.iter_mut().find(|(mine, _)| *mine == bin) {
+        if let Some(count) = self.counts.get_mut(&bin) {
             *count += times;
         }
     }

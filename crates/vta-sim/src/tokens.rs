@@ -5,7 +5,7 @@ use std::fmt;
 use vta_isa::{Deps, Module};
 
 /// A queue of tokens between two modules.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum TokenQueue {
     /// Pushed by load, popped by compute.
     LoadToCompute,

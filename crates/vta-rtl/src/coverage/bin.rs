@@ -1,25 +1,25 @@
 //! The bins: what a set of programs should have met.
 
-use std::fmt;
-
-use vta_isa::{AluOp, Design, MemType, Module, Opcode};
+use vta_isa::{AluOp, Deps, Design, MemType, Module, Opcode};
 use vta_sim::{Channel, TokenQueue};
 
-/// Something that programs should have met, often.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Something that programs should have met, often. Their order is that of the table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Bin {
     /// An instruction of this opcode.
     Opcode(Opcode),
     /// A LOAD or STORE of this module that moves nothing.
     Sync(Module),
-    /// A token flag of an instruction of this module, without effect if there is no such neighbour.
-    Flag(Module, Flag),
-    /// A token pushed to this queue and popped.
-    Token(TokenQueue),
-    /// Both pops, or both pushes, of a compute instruction.
-    Both(Flag),
     /// Bits set that no field of the instruction covers.
     IgnoredBits,
+    /// A token pushed to this queue and popped.
+    Token(TokenQueue),
+    /// A token flag of an instruction, without effect if the module has no such neighbour.
+    Flag(Module, Opcode, Flag),
+    /// Two token flags of one instruction that have an effect.
+    Pair(Module, Flag, Flag),
+    /// All four of a compute instruction.
+    AllFlags,
     /// A transfer that moves this memory's elements.
     Moves(MemType),
     /// Zeros on this side of what a LOAD of this memory moves.
@@ -39,14 +39,14 @@ pub enum Bin {
     Alu(AluOp, Second),
     /// An immediate shift out of the ordinary.
     Shift(Shift),
+    /// How often an ALU operation reads its tensor operand.
+    Source(Source),
     /// A GEMM or ALU without a step, because of this.
     NoSteps(Nothing),
     /// A GEMM or ALU of a thousand steps or more.
     LongLoop,
     /// A loop of the largest trip count.
     LongestLoop,
-    /// How often an ALU operation reads its tensor operand.
-    Source(Source),
     /// Another element written in place of the one that is held as the ALU's source.
     HeldSourceWritten,
     /// An accumulator read so many slots after one that writes it.
@@ -68,7 +68,7 @@ pub enum Bin {
 }
 
 /// A token flag.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[allow(missing_docs)] // The fields' names.
 pub enum Flag {
     PopPrev,
@@ -78,7 +78,7 @@ pub enum Flag {
 }
 
 /// A side of a padded box.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[allow(missing_docs)]
 pub enum Side {
     Above,
@@ -88,7 +88,7 @@ pub enum Side {
 }
 
 /// What is special about a row in DRAM.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Row {
     /// It begins inside a beat.
     InsideBeat,
@@ -105,7 +105,7 @@ pub enum Row {
 }
 
 /// How an element of a scratchpad is used.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[allow(missing_docs)]
 pub enum Use {
     Load(MemType),
@@ -119,7 +119,7 @@ pub enum Use {
 }
 
 /// The second operand of an ALU operation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[allow(missing_docs)]
 pub enum Second {
     Immediate,
@@ -127,7 +127,7 @@ pub enum Second {
 }
 
 /// An immediate shift.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Shift {
     /// To the left.
     Left,
@@ -138,7 +138,7 @@ pub enum Shift {
 }
 
 /// Why an instruction has no steps.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[allow(missing_docs)]
 pub enum Nothing {
     IterOut,
@@ -148,7 +148,7 @@ pub enum Nothing {
 }
 
 /// How often a tensor operand is read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Source {
     /// In each step, because micro-ops differ.
     ByUop,
@@ -161,7 +161,7 @@ pub enum Source {
 }
 
 /// What reads an accumulator.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Reader {
     /// A product that is added to it.
     Gemm,
@@ -174,6 +174,15 @@ pub enum Reader {
 }
 
 const MODULES: [Module; 3] = [Module::Load, Module::Compute, Module::Store];
+/// Who executes what.
+const EXECUTED: [(Module, Opcode); 6] = [
+    (Module::Load, Opcode::Load),
+    (Module::Compute, Opcode::Load),
+    (Module::Compute, Opcode::Gemm),
+    (Module::Compute, Opcode::Alu),
+    (Module::Compute, Opcode::Finish),
+    (Module::Store, Opcode::Store),
+];
 const CHANNELS: [Channel; 2] = [Channel::Read, Channel::Write];
 const SIDES: [Side; 4] = [Side::Above, Side::Below, Side::Before, Side::After];
 /// Results of slots further back are in the register file.
@@ -182,10 +191,38 @@ pub(super) const DISTANCES: std::ops::RangeInclusive<usize> = 1..=4;
 impl Flag {
     pub(super) const ALL: [Flag; 4] =
         [Flag::PopPrev, Flag::PopNext, Flag::PushPrev, Flag::PushNext];
+
+    pub(super) fn is_set(self, deps: Deps) -> bool {
+        match self {
+            Flag::PopPrev => deps.pop_prev,
+            Flag::PopNext => deps.pop_next,
+            Flag::PushPrev => deps.push_prev,
+            Flag::PushNext => deps.push_next,
+        }
+    }
+
+    /// Whether the module has the neighbour.
+    fn has_effect(self, module: Module) -> bool {
+        match self {
+            Flag::PopPrev | Flag::PushPrev => module != Module::Load,
+            Flag::PopNext | Flag::PushNext => module != Module::Store,
+        }
+    }
+
+    /// All pairs that have an effect on a module.
+    pub(super) fn pairs(module: Module) -> impl Iterator<Item = (Flag, Flag)> {
+        let flags = Flag::ALL
+            .into_iter()
+            .filter(move |flag| flag.has_effect(module));
+        flags.clone().flat_map(move |first| {
+            let later = flags.clone().filter(move |&second| second > first);
+            later.map(move |second| (first, second))
+        })
+    }
 }
 
 impl Bin {
-    /// The bins that programs of a design can meet, in the order of the table.
+    /// The bins that programs of a design can meet.
     pub fn all(design: &Design) -> Vec<Bin> {
         let mut bins = Vec::new();
         let loads = [MemType::Uop, MemType::Wgt, MemType::Inp, MemType::Acc];
@@ -195,17 +232,29 @@ impl Bin {
         let loads: Vec<MemType> = loads.collect();
         let moved = || loads.iter().copied().chain([MemType::Out]);
 
-        bins.extend(Opcode::ALL.iter().map(|&opcode| Bin::Opcode(opcode)));
-        bins.extend(MODULES.map(Bin::Sync));
+        let ops: Vec<AluOp> = AluOp::ALL
+            .iter()
+            .copied()
+            .filter(|&op| design.has_alu(op))
+            .collect();
+        for (module, opcode) in EXECUTED {
+            if opcode == Opcode::Alu && ops.is_empty() {
+                continue;
+            }
+            bins.push(Bin::Opcode(opcode));
+            // Nobody would pop what FINISH pushes.
+            let flags = match opcode {
+                Opcode::Finish => &Flag::ALL[..2],
+                _ => &Flag::ALL,
+            };
+            bins.extend(flags.iter().map(|&flag| Bin::Flag(module, opcode, flag)));
+        }
         for module in MODULES {
-            bins.extend(Flag::ALL.map(|flag| Bin::Flag(module, flag)));
+            bins.push(Bin::Sync(module));
+            bins.extend(Flag::pairs(module).map(|(a, b)| Bin::Pair(module, a, b)));
         }
         bins.extend(TokenQueue::ALL.map(Bin::Token));
-        bins.extend([
-            Bin::Both(Flag::PopPrev),
-            Bin::Both(Flag::PushPrev),
-            Bin::IgnoredBits,
-        ]);
+        bins.extend([Bin::IgnoredBits, Bin::AllFlags]);
         bins.extend(moved().map(Bin::Moves));
         for &memory in &loads {
             bins.extend(SIDES.map(|side| Bin::Pad(memory, side)));
@@ -230,11 +279,6 @@ impl Bin {
             .map(Bin::Last),
         );
         bins.push(Bin::Reset);
-        let ops: Vec<AluOp> = AluOp::ALL
-            .iter()
-            .copied()
-            .filter(|&op| design.has_alu(op))
-            .collect();
         if !ops.is_empty() {
             bins.extend([Use::AluDst, Use::AluSrc].map(Bin::Last));
         }
@@ -280,22 +324,6 @@ impl Bin {
         bins.extend(CHANNELS.map(Bin::Stall));
         bins
     }
-
-    /// The part of the table that it belongs to.
-    pub fn group(&self) -> &'static str {
-        match self {
-            Bin::Opcode(_) | Bin::Sync(_) | Bin::IgnoredBits => "instructions",
-            Bin::Flag(..) | Bin::Token(_) | Bin::Both(_) => "tokens",
-            Bin::Moves(_) | Bin::Pad(..) | Bin::NoRows { .. } | Bin::Row(..) => "transfers",
-            Bin::Last(_) => "last element",
-            Bin::Reset | Bin::Alu(..) | Bin::Shift(_) | Bin::Source(_) => "operations",
-            Bin::NoSteps(_) | Bin::LongLoop | Bin::LongestLoop => "loops",
-            Bin::HeldSourceWritten | Bin::Hazard(..) | Bin::HazardAcross(_) => "hazards",
-            Bin::Reload => "micro-ops",
-            Bin::FullCommands(_) | Bin::FullTokens(_) | Bin::FullWindow(_) => "full",
-            Bin::FullBursts(_) | Bin::Stall(_) => "memory",
-        }
-    }
 }
 
 /// What can be special about rows of a memory.
@@ -316,115 +344,4 @@ fn rows(design: &Design, memory: MemType) -> Vec<Row> {
         rows.push(Row::OverPage);
     }
     rows
-}
-
-impl fmt::Display for Bin {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match *self {
-            Bin::Opcode(opcode) => write!(f, "{opcode}"),
-            Bin::Sync(module) => write!(f, "{module} moves nothing"),
-            Bin::Flag(module, flag) => write!(f, "{module} {flag}"),
-            Bin::Token(queue) => write!(f, "{queue}"),
-            Bin::Both(Flag::PopPrev | Flag::PopNext) => f.write_str("compute pops both"),
-            Bin::Both(_) => f.write_str("compute pushes both"),
-            Bin::IgnoredBits => f.write_str("ignored bits set"),
-            Bin::Moves(MemType::Out) => f.write_str("store.out"),
-            Bin::Moves(memory) => write!(f, "load.{memory}"),
-            Bin::Pad(memory, side) => write!(f, "{memory} zeros {side}"),
-            Bin::NoRows { padded: false } => f.write_str("no rows"),
-            Bin::NoRows { padded: true } => f.write_str("zeros only"),
-            Bin::Row(memory, row) => write!(f, "{memory} {row}"),
-            Bin::Last(used) => write!(f, "{used}"),
-            Bin::Reset => f.write_str("gemm reset"),
-            Bin::Alu(op, Second::Immediate) => write!(f, "alu.{op} immediate"),
-            Bin::Alu(op, Second::Tensor) => write!(f, "alu.{op} tensor"),
-            Bin::Shift(Shift::Left) => f.write_str("shift left"),
-            Bin::Shift(Shift::AllRight) => f.write_str("shift right by the width or more"),
-            Bin::Shift(Shift::AllLeft) => f.write_str("shift left by the width or more"),
-            Bin::NoSteps(why) => write!(f, "{why}"),
-            Bin::LongLoop => f.write_str("1,000 steps or more"),
-            Bin::LongestLoop => f.write_str("the largest trip count"),
-            Bin::Source(Source::ByUop) => f.write_str("source read for each micro-op"),
-            Bin::Source(Source::ByInner) => f.write_str("source read in the inner loop"),
-            Bin::Source(Source::ByOuter) => f.write_str("source read in the outer loop"),
-            Bin::Source(Source::Once) => f.write_str("source read once"),
-            Bin::HeldSourceWritten => f.write_str("the held source is written"),
-            Bin::Hazard(reader, distance) => write!(f, "{reader} {distance} after the write"),
-            Bin::HazardAcross(distance) => write!(f, "next instruction {distance} after the write"),
-            Bin::Reload => f.write_str("executed, loaded again, executed"),
-            Bin::FullCommands(module) => write!(f, "{module}'s command queue"),
-            Bin::FullTokens(queue) => write!(f, "{queue} when pushing"),
-            Bin::FullWindow(module) => write!(f, "{module}'s instructions in flight"),
-            Bin::FullBursts(channel) => {
-                write!(f, "{} burst waits for an earlier one", name(channel))
-            }
-            Bin::Stall(channel) => write!(f, "{} burst stalled", name(channel)),
-        }
-    }
-}
-
-fn name(channel: Channel) -> &'static str {
-    match channel {
-        Channel::Read => "read",
-        Channel::Write => "write",
-    }
-}
-
-/// Displays a plain enumeration by a text for each value.
-macro_rules! texts {
-    ($name:ident { $($variant:ident => $text:literal,)* }) => {
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(match self { $($name::$variant => $text,)* })
-            }
-        }
-    };
-}
-
-texts!(Flag {
-    PopPrev => "pop_prev",
-    PopNext => "pop_next",
-    PushPrev => "push_prev",
-    PushNext => "push_next",
-});
-texts!(Side {
-    Above => "above",
-    Below => "below",
-    Before => "before",
-    After => "after",
-});
-texts!(Row {
-    InsideBeat => "row begins inside a beat",
-    OddStride => "stride is no whole number of beats",
-    Overlap => "rows overlap",
-    OverBurst => "row crosses a burst block",
-    OverPage => "row crosses a page",
-    LargeElements => "element larger than a burst block",
-});
-texts!(Nothing {
-    IterOut => "no outer iteration",
-    IterIn => "no inner iteration",
-    EmptyRange => "no micro-op",
-    ReversedRange => "micro-op range reversed",
-});
-texts!(Reader {
-    Gemm => "gemm",
-    AluImmediate => "alu immediate",
-    AluDst => "alu destination",
-    AluSrc => "alu source",
-});
-
-impl fmt::Display for Use {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Use::Load(memory) => write!(f, "load.{memory}"),
-            Use::Store => f.write_str("store.out"),
-            Use::Executed => f.write_str("micro-op executed"),
-            Use::GemmDst => f.write_str("gemm dst"),
-            Use::GemmSrc => f.write_str("gemm src"),
-            Use::GemmWgt => f.write_str("gemm wgt"),
-            Use::AluDst => f.write_str("alu dst"),
-            Use::AluSrc => f.write_str("alu src"),
-        }
-    }
 }

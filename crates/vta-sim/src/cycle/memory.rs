@@ -31,7 +31,7 @@ impl MemoryModel {
 }
 
 /// A direction of the memory bus.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Channel {
     /// From memory.

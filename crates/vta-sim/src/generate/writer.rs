@@ -19,6 +19,8 @@ pub(super) struct Writer<'a> {
     /// Where the micro-ops begin; nothing is stored from here on.
     pub(super) uop_area: u64,
     pub(super) uops: Vec<Uop>,
+    /// How likely an instruction pushes or pops a token that orders nothing.
+    idle_tokens: f64,
     shadow: Shadow,
     insns: Vec<Insn>,
     clocks: [Clock; 3],
@@ -46,10 +48,12 @@ impl<'a> Writer<'a> {
         let dram = Dram::new(draw::base(&mut rng, bytes.len()), bytes);
         let mut shadow = Shadow::new(design, &dram);
         shadow.watch(dram.base, data);
+        let idle_tokens = if rng.random_bool(0.2) { 0.5 } else { 0.05 };
         Writer {
             design,
             rng,
             uop_area: dram.base + data as u64,
+            idle_tokens,
             uops: vec![Uop::default(); design.depth(MemType::Uop) as usize],
             shadow,
             dram,
@@ -71,7 +75,8 @@ impl<'a> Writer<'a> {
         }
         for from in MODULES {
             for to in MODULES {
-                if TokenQueue::between(from, to).is_some() && self.rng.random_bool(0.05) {
+                if TokenQueue::between(from, to).is_some() && self.rng.random_bool(self.idle_tokens)
+                {
                     self.push_from_last(from, to);
                 }
             }
@@ -101,7 +106,7 @@ impl<'a> Writer<'a> {
             if let Some(queue) = TokenQueue::between(other, module) {
                 if !*pop_flag(&mut deps, queue)
                     && !self.tokens[queue as usize].is_empty()
-                    && self.rng.random_bool(0.1)
+                    && self.rng.random_bool(self.idle_tokens)
                 {
                     self.pop(module, queue, &mut deps);
                 }

@@ -19,7 +19,7 @@ use crate::bar::Bar;
 use crate::output::{self, grouped};
 use crate::parse::number;
 
-/// How often each bin of the coverage should be met.
+/// How often each bin of the coverage should be met, unless something else is said.
 const GOAL: u64 = 100;
 /// With `--all`, the default design gets so many times the programs of another.
 const DEFAULT_DESIGN: u64 = 5;
@@ -31,7 +31,7 @@ const DEFAULT_DESIGN: u64 = 5;
 #[derive(Args)]
 pub(super) struct Cosim {
     /// Programs; with --all for each design, and for the default design five times as many.
-    #[arg(long, value_name = "N", default_value = "200", value_parser = number)]
+    #[arg(long, value_name = "N", default_value = "200", value_parser = programs)]
     programs: u64,
     /// Seed of the first program; each further one, of all designs, has the next.
     #[arg(long, value_name = "N", default_value = "1", value_parser = number)]
@@ -56,6 +56,9 @@ pub(super) struct Cosim {
     /// Print how often the programs met each thing that they should have met.
     #[arg(long)]
     coverage: bool,
+    /// Fail if the programs met one of these things fewer times.
+    #[arg(long, value_name = "N", value_parser = number)]
+    goal: Option<u64>,
     /// Where the image and the stream of a small program that differs go.
     #[arg(long, value_name = "DIR")]
     keep: Option<PathBuf>,
@@ -75,6 +78,13 @@ fn stalls(text: &str) -> std::result::Result<Stalls, String> {
     }
 }
 
+fn programs(text: &str) -> std::result::Result<u64, String> {
+    match number(text)? {
+        0 => Err("give 1 or more".to_owned()),
+        programs => Ok(programs),
+    }
+}
+
 /// One design with the programs that it gets.
 struct Job {
     name: String,
@@ -87,6 +97,8 @@ struct Job {
 struct Report {
     designs: Vec<Row>,
     coverage: Vec<Met>,
+    /// How often each bin should be met.
+    goal: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     failure: Option<Failed>,
 }
@@ -122,10 +134,22 @@ struct Failed {
     rerun: String,
 }
 
+impl Report {
+    /// What the programs met too rarely.
+    fn rare(&self) -> impl Iterator<Item = &Met> {
+        self.coverage.iter().filter(|met| met.count < self.goal)
+    }
+}
+
 impl Cosim {
     pub(super) fn run(self) -> Result<ExitCode> {
-        let bar = Bar::default();
         let jobs = self.jobs()?;
+        if let Some(directory) = &self.keep {
+            // Not after hours.
+            std::fs::create_dir_all(directory)
+                .map_err(|error| Error::input(error.to_string()).at(directory.display()))?;
+        }
+        let bar = Bar::default();
         let mut rows = Vec::new();
         let mut coverage: Option<Coverage> = None;
         let mut failure = None;
@@ -148,6 +172,7 @@ impl Cosim {
         let report = Report {
             designs: rows,
             coverage: coverage.iter().flat_map(met).collect(),
+            goal: self.goal.unwrap_or(GOAL),
             failure,
         };
         if self.json {
@@ -155,9 +180,10 @@ impl Cosim {
         } else {
             output::print(self.text(&report))?;
         }
+        let rare = self.goal.is_some() && report.rare().next().is_some();
         Ok(match report.failure {
-            None => ExitCode::SUCCESS,
-            Some(_) => ExitCode::FAILURE,
+            None if !rare => ExitCode::SUCCESS,
+            _ => ExitCode::FAILURE,
         })
     }
 
@@ -300,23 +326,28 @@ impl Cosim {
         ];
         let mut text = output::table(&headers, &rows.collect::<Vec<_>>());
         if self.coverage {
-            let rows = report.coverage.iter();
-            let rows =
-                rows.map(|met| vec![met.group.to_owned(), met.bin.clone(), grouped(met.count)]);
-            text += &format!(
-                "\n{}",
-                output::table(&["part", "bin", "met"], &rows.collect::<Vec<_>>())
-            );
+            let rows = report.coverage.iter().map(|met| {
+                let rare = if met.count < report.goal { "rare" } else { "" };
+                vec![
+                    met.group.to_owned(),
+                    met.bin.clone(),
+                    grouped(met.count),
+                    rare.to_owned(),
+                ]
+            });
+            let table = output::table(&["part", "bin", "met", ""], &rows.collect::<Vec<_>>());
+            text += &format!("\n{table}");
         }
-        let enough = report
-            .coverage
-            .iter()
-            .filter(|met| met.count >= GOAL)
-            .count();
-        if !report.coverage.is_empty() {
-            let bins = report.coverage.len();
+        let (bins, rare) = (report.coverage.len(), report.rare().count());
+        if bins > 0 {
+            let (enough, goal) = (bins - rare, grouped(report.goal));
             text +=
-                &format!("\n{enough} of {bins} bins of the coverage met {GOAL} times or more\n");
+                &format!("\n{enough} of {bins} bins of the coverage met {goal} times or more\n");
+        }
+        if self.goal.is_some() {
+            for met in report.rare() {
+                text += &format!("{}, {}: {}\n", met.group, met.bin, grouped(met.count));
+            }
         }
         if let Some(failed) = &report.failure {
             text += &describe(failed);
@@ -365,8 +396,6 @@ fn met(coverage: &Coverage) -> impl Iterator<Item = Met> + '_ {
 
 /// Writes what `vta sim` takes to run the program alone.
 fn keep(directory: &Path, trial: &Trial) -> Result<()> {
-    std::fs::create_dir_all(directory)
-        .map_err(|error| Error::input(error.to_string()).at(directory.display()))?;
     vta::write(&directory.join("dram.bin"), &trial.image.bytes)?;
     vta::write(&directory.join("insns.bin"), trial.insns())
 }
