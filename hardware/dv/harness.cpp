@@ -46,6 +46,11 @@ uint8_t* bytes_of(Port& port) {
   return reinterpret_cast<uint8_t*>(&port);
 }
 
+// Thrown out of an evaluation that Verilator's runtime would end the process for.
+struct Stopped {
+  std::string why;
+};
+
 class Model {
  public:
   explicit Model(const char* wave) {
@@ -218,7 +223,11 @@ class Model {
   }
 
   void eval() {
-    top_->eval();
+    try {
+      top_->eval();
+    } catch (const Stopped& stopped) {
+      require(false, stopped.why.c_str());
+    }
 #if VM_TRACE_FST
     if (trace_) trace_->dump(context_->time());
 #endif
@@ -392,6 +401,14 @@ class Model {
 };
 
 }  // namespace
+
+// An assertion fails.
+void vl_stop(const char* file, int line, const char*) {
+  throw Stopped{std::string("the assertion at ") + file + ":" + std::to_string(line) + " fails"};
+}
+
+// Combinational logic does not settle, for one.
+void vl_fatal(const char*, int, const char*, const char* message) { throw Stopped{message}; }
 
 extern "C" {
 

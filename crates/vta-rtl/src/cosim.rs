@@ -16,7 +16,7 @@ use vta_sim::{CycleOptions, CycleReport, CycleSim, Dram, FuncSim, RunOptions};
 use crate::{RtlModel, RtlOptions, RtlSim};
 pub use campaign::{Campaign, Failure, Summary};
 pub use designs::{Candidate, candidates};
-pub use difference::{Difference, Who};
+pub use difference::{Difference, DifferenceKind, Who};
 pub use trial::{Trial, TrialOptions};
 
 /// The memories that are compared besides DRAM.
@@ -90,10 +90,7 @@ impl Cosim {
                 Ok(run) => {
                     differences.extend(difference::times(&self.design, trial, &report, &run))
                 }
-                Err(error) => differences.push(Difference::Fault {
-                    who: Who::Rtl,
-                    message: error.to_string(),
-                }),
+                Err(error) => differences.push(Difference::stopped(error)),
             }
             differences.extend(compare_dram(Who::Rtl, &expected, &dram));
             for memory in SCRATCHPADS {

@@ -63,8 +63,8 @@ pub enum RtlError {
         /// The limit.
         cycles: u64,
     },
-    /// The hardware breaks a rule of its ports.
-    #[error("the hardware breaks a rule of its ports: {0}")]
+    /// The hardware breaks a rule of its ports, or an assertion of its own.
+    #[error("the hardware breaks a rule: {0}")]
     Protocol(String),
     /// The instructions do not lie in DRAM, or are more than a register counts.
     #[error("{count} instructions at {address:#x}: {problem}")]

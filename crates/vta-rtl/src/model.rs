@@ -32,6 +32,7 @@ const VERILATE: &[&str] = &[
     "--x-initial",
     "0",
     "-O3",
+    "--assert",
     "--output-split",
     "20000",
     // Lint is a check of its own; other versions warn of other things.
@@ -52,6 +53,10 @@ const COMPILE: &[&str] = &[
     "-DVM_SC=0",
     "-DVM_TRACE_VCD=0",
     "-DVM_TRACE_SAIF=0",
+    // The harness says what happens then, and nothing is printed.
+    "-DVL_USER_STOP",
+    "-DVL_USER_FATAL",
+    "-DVL_PRINTF=(void)",
 ];
 /// What of Verilator's runtime a model links with.
 const RUNTIME: [&str; 2] = ["verilated.cpp", "verilated_threads.cpp"];
@@ -88,11 +93,31 @@ impl RtlModel {
             verilator: Verilator::find()?,
             compiler: Compiler::find()?,
             waves,
+            brief: false,
         };
         let path = build.cached(progress)?;
         Ok(RtlModel {
             design: design.clone(),
             waves,
+            library: Library::load(&path)?,
+        })
+    }
+
+    /// A model of these very sources for a few short runs: built sooner, slower to run, kept nowhere.
+    pub(crate) fn build_brief(design: &Design, sources: Sources) -> Result<RtlModel, RtlError> {
+        let build = Build {
+            sources,
+            verilator: Verilator::find()?,
+            compiler: Compiler::find()?,
+            waves: false,
+            brief: true,
+        };
+        let directory = tempfile::tempdir().map_err(RtlError::io(&env::temp_dir()))?;
+        let path = build.make(directory.path(), &|_, _, _| {})?;
+        Ok(RtlModel {
+            design: design.clone(),
+            waves: false,
+            // Once it is loaded, its file may go.
             library: Library::load(&path)?,
         })
     }
@@ -120,6 +145,8 @@ struct Build {
     verilator: Verilator,
     compiler: Compiler,
     waves: bool,
+    /// Whether it is to be built soon rather than to run fast.
+    brief: bool,
 }
 
 impl Build {
@@ -178,6 +205,13 @@ impl Build {
             files.push(include.join(WAVES));
         }
         files.extend(paths(directory, "cpp")?);
+        if self.brief {
+            // All of them include the same headers, which take longer than the model.
+            let all = directory.join("all.cpp");
+            let includes = files.iter().map(|path| format!("#include {path:?}\n"));
+            fs::write(&all, includes.collect::<String>()).map_err(RtlError::io(&all))?;
+            files = vec![all];
+        }
         // The largest files first, so that none is left for the end.
         files.sort_by_key(|path| std::cmp::Reverse(fs::metadata(path).map_or(0, |m| m.len())));
         let (next, done) = (AtomicUsize::new(0), AtomicUsize::new(0));
@@ -212,7 +246,7 @@ impl Build {
         compile.args(COMPILE);
         // What runs once, at the start, and what hardly runs are not worth the time.
         let is_runtime = RUNTIME.iter().any(|file| path.ends_with(file));
-        let is_cold = name.contains("Slow") || is_runtime;
+        let is_cold = name.contains("Slow") || is_runtime || self.brief;
         compile.arg(if is_cold { "-O1" } else { "-O3" });
         let waves = u8::from(self.waves);
         compile.arg(format!("-DVM_TRACE={waves}"));

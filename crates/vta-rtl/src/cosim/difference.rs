@@ -6,7 +6,7 @@ use vta_isa::{Body, Design, INSN_BYTES, Insn, MemType, asm};
 use vta_sim::CycleReport;
 
 use super::Trial;
-use crate::RtlReport;
+use crate::{RtlError, RtlReport};
 
 /// Who differs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +27,16 @@ pub enum Difference {
         /// Who.
         who: Who,
         /// What it says.
+        message: String,
+    },
+    /// The hardware does not come to an end.
+    Hang {
+        /// Cycles that it was given.
+        cycles: u64,
+    },
+    /// The hardware breaks a rule of its ports, or an assertion of its own.
+    Rule {
+        /// Which.
         message: String,
     },
     /// The first byte of DRAM.
@@ -78,6 +88,49 @@ pub enum Difference {
         /// By the hardware.
         found: u64,
     },
+}
+
+/// The kinds of differences; those that have others as a consequence come after them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum DifferenceKind {
+    /// What the user counter shows.
+    Counter,
+    /// The cycle in which an instruction retires.
+    Time,
+    /// DRAM or a scratchpad after the run.
+    Memory,
+    /// The run stops with a fault.
+    Fault,
+    /// An assertion fails, or a rule of the ports is broken.
+    Rule,
+    /// The run does not end.
+    Hang,
+}
+
+impl Difference {
+    /// Of a run that the hardware does not finish.
+    pub(super) fn stopped(error: RtlError) -> Difference {
+        match error {
+            RtlError::CycleLimit { cycles } => Difference::Hang { cycles },
+            RtlError::Protocol(message) => Difference::Rule { message },
+            error => Difference::Fault {
+                who: Who::Rtl,
+                message: error.to_string(),
+            },
+        }
+    }
+
+    /// Its kind.
+    pub fn kind(&self) -> DifferenceKind {
+        match self {
+            Difference::Dram { .. } | Difference::Scratchpad { .. } => DifferenceKind::Memory,
+            Difference::Retired { .. } | Difference::Cycles { .. } => DifferenceKind::Time,
+            Difference::Slots { .. } => DifferenceKind::Counter,
+            Difference::Fault { .. } => DifferenceKind::Fault,
+            Difference::Rule { .. } => DifferenceKind::Rule,
+            Difference::Hang { .. } => DifferenceKind::Hang,
+        }
+    }
 }
 
 /// Differences of the hardware from the times of the cycle simulator.
@@ -137,10 +190,27 @@ impl fmt::Display for Who {
     }
 }
 
+impl fmt::Display for DifferenceKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            DifferenceKind::Memory => "memory",
+            DifferenceKind::Time => "retire cycle",
+            DifferenceKind::Counter => "user counter",
+            DifferenceKind::Fault => "fault",
+            DifferenceKind::Rule => "assertion",
+            DifferenceKind::Hang => "hang",
+        })
+    }
+}
+
 impl fmt::Display for Difference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Difference::Fault { who, message } => write!(f, "{who} stops: {message}"),
+            Difference::Hang { cycles } => {
+                write!(f, "the hardware does not finish within {cycles} cycles")
+            }
+            Difference::Rule { message } => write!(f, "the hardware breaks a rule: {message}"),
             Difference::Dram {
                 who,
                 address,
