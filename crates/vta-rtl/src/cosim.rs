@@ -6,6 +6,7 @@
 mod campaign;
 mod designs;
 mod difference;
+mod placement;
 mod trial;
 
 use std::sync::Arc;
@@ -17,6 +18,7 @@ use crate::{RtlModel, RtlOptions, RtlSim};
 pub use campaign::{Campaign, Failure, Summary};
 pub use designs::{Candidate, candidates};
 pub use difference::{Difference, DifferenceKind, Who};
+pub use placement::Placement;
 pub use trial::{Trial, TrialOptions};
 
 /// The memories that are compared besides DRAM.
@@ -79,19 +81,22 @@ impl Cosim {
         }
 
         if let Some(rtl) = &mut self.rtl {
-            let mut dram = image.clone();
+            let placed = trial.placement.place(&self.design, trial);
+            let mut dram = placed.image.clone();
             let options = RtlOptions {
                 memory: trial.memory,
+                pointers: trial.placement.pointers,
                 // Whatever takes that long hangs.
                 max_cycles: 2 * report.cycles + 10_000,
                 ..RtlOptions::default()
             };
-            match rtl.run(&mut dram, *address, *count, &options) {
+            match rtl.run(&mut dram, placed.address, *count, &options) {
                 Ok(run) => {
                     differences.extend(difference::times(&self.design, trial, &report, &run))
                 }
                 Err(error) => differences.push(Difference::stopped(error)),
             }
+            let dram = trial.placement.back(trial, &placed, dram);
             differences.extend(compare_dram(Who::Rtl, &expected, &dram));
             for memory in SCRATCHPADS {
                 let theirs = self.rtl.as_ref().map(|rtl| rtl.scratchpad(memory));

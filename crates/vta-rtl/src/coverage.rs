@@ -9,7 +9,9 @@ mod transfers;
 use std::collections::BTreeMap;
 
 use vta_isa::{Body, Design, INSN_BYTES, Insn, MemType, Module, UOP_BYTES, Uop};
-use vta_sim::{CycleReport, MemoryModel, Program};
+use vta_sim::{CycleReport, Dram};
+
+use crate::Trial;
 
 pub use bin::{Bin, Flag, Nothing, Reader, Row, Second, Shift, Side, Source, Use};
 
@@ -27,17 +29,11 @@ impl Coverage {
         }
     }
 
-    /// Counts what a program met on this memory, according to a traced run.
-    pub fn observe(
-        &mut self,
-        design: &Design,
-        program: &Program,
-        memory: &MemoryModel,
-        report: &CycleReport,
-    ) {
+    /// Counts what a trial met, according to its traced run.
+    pub fn observe(&mut self, design: &Design, trial: &Trial, report: &CycleReport) {
         let timings = &report.timings;
-        let insns: Vec<Insn> = program
-            .insns
+        let insns: Vec<Insn> = trial
+            .insns()
             .chunks_exact(INSN_BYTES)
             .filter_map(|bytes| Insn::decode(design, bytes.try_into().ok()?).ok())
             .collect();
@@ -49,12 +45,12 @@ impl Coverage {
                     self.hit(Bin::Sync(insn.module()));
                 }
                 Body::Load(mem) => {
-                    self.transfer(design, mem);
+                    self.transfer(design, &trial.placement, mem);
                     if mem.mem() == Some(MemType::Uop) {
-                        kernels.load(program, mem);
+                        kernels.load(&trial.image, mem);
                     }
                 }
-                Body::Store(mem) => self.transfer(design, mem),
+                Body::Store(mem) => self.transfer(design, &trial.placement, mem),
                 Body::Gemm(gemm) => {
                     self.kernel(&mut kernels, kernels::Nest::gemm(gemm), timings.get(index));
                 }
@@ -67,7 +63,7 @@ impl Coverage {
             }
         }
         self.queues(design, &insns, timings);
-        self.bursts(design, memory, &report.bursts);
+        self.bursts(design, &trial.memory, &report.bursts);
     }
 
     fn instruction(&mut self, insn: &Insn) {
@@ -118,13 +114,13 @@ impl Coverage {
 }
 
 /// The micro-ops that a LOAD brings in, row by row: positions in the micro-op memory, with the words.
-fn loaded_uops(design: &Design, program: &Program, mem: &vta_isa::MemInsn) -> Vec<(usize, Uop)> {
+fn loaded_uops(design: &Design, dram: &Dram, mem: &vta_isa::MemInsn) -> Vec<(usize, Uop)> {
     let width = mem.x_pad_0 + mem.x_size + mem.x_pad_1;
     let height = mem.y_pad_0 + mem.y_size + mem.y_pad_1;
     let word = |row: u32, column: u32| {
         let element =
             u64::from(mem.dram_base) + u64::from(row) * u64::from(mem.x_stride) + u64::from(column);
-        let bytes = program.dram.get(element * UOP_BYTES as u64, UOP_BYTES)?;
+        let bytes = dram.get(element * UOP_BYTES as u64, UOP_BYTES)?;
         Some(u32::from_le_bytes(bytes.try_into().ok()?))
     };
     let mut uops = Vec::new();

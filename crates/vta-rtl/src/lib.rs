@@ -24,8 +24,8 @@ mod sources;
 mod tools;
 
 pub use cosim::{
-    Campaign, Candidate, Cosim, Difference, DifferenceKind, Failure, Summary, Trial, TrialOptions,
-    Who, candidates,
+    Campaign, Candidate, Cosim, Difference, DifferenceKind, Failure, Placement, Summary, Trial,
+    TrialOptions, Who, candidates,
 };
 pub use coverage::Coverage;
 pub use device::RtlDevice;

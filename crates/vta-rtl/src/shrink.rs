@@ -3,7 +3,7 @@
 use vta_isa::{Body, Deps, Design, INSN_BYTES, Insn, MemInsn, Module};
 use vta_sim::{CheckOptions, TokenQueue, check, pops, pushes};
 
-use crate::Trial;
+use crate::{Placement, Trial};
 
 /// Attempts after which the smallest program so far has to do.
 const ATTEMPTS: usize = 3000;
@@ -61,8 +61,14 @@ impl<F: FnMut(&Trial) -> bool> Shrinker<'_, F> {
         shows
     }
 
-    /// A plain memory, if the cause is not there.
+    /// The image in its place and a plain memory, if the cause is not there.
     fn memory(&mut self) {
+        let mut trial = self.trial.clone();
+        trial.placement = Placement::default();
+        self.attempts += 1;
+        if (self.shows)(&trial) {
+            self.trial = trial;
+        }
         for (latency, stalls) in [
             (0, None),
             (self.trial.memory.latency, None),

@@ -15,6 +15,14 @@ use crate::{RtlError, RtlModel};
 /// The bits of [`Register::Control`].
 const LAUNCH: u32 = 1;
 const CLEAR_TOKENS: u32 = 1 << 2;
+/// The registers of [`RtlOptions::pointers`].
+const POINTERS: [Register; 5] = [
+    Register::UopBase,
+    Register::InpBase,
+    Register::WgtBase,
+    Register::AccBase,
+    Register::OutBase,
+];
 
 /// How to run a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,19 +36,23 @@ pub struct RtlOptions {
     pub max_cycles: u64,
     /// Cycles without movement after which the hardware itself gives up; 0 for never.
     pub watchdog: u32,
+    /// What the addresses of micro-ops, inputs, weights, accumulators and outputs are joined with by OR:
+    /// multiples of 4096.
+    pub pointers: [u64; 5],
     /// Go on with the scratchpads and tokens of the last run instead of clearing them. After a run that
     /// failed nothing is kept.
     pub keep_state: bool,
 }
 
 impl Default for RtlOptions {
-    /// The default memory, 2^34 cycles, the watchdog as after reset, from a clear state.
+    /// The default memory, 2^34 cycles, watchdog and pointers as after reset, from a clear state.
     fn default() -> RtlOptions {
         RtlOptions {
             memory: MemoryModel::default(),
             unruly: None,
             max_cycles: 1 << 34,
             watchdog: 1 << 20,
+            pointers: [0; 5],
             keep_state: false,
         }
     }
@@ -133,6 +145,9 @@ impl RtlSim {
         self.write(Register::InsnCount, insns.into())?;
         self.write(Register::InsnBase, address)?;
         self.write(Register::Watchdog, options.watchdog.into())?;
+        for (register, pointer) in POINTERS.into_iter().zip(options.pointers) {
+            self.write(register, pointer)?;
+        }
         let tokens = if options.keep_state { 0 } else { CLEAR_TOKENS };
         match self.launch(LAUNCH | tokens, dram, options) {
             Status::Done => {}

@@ -138,6 +138,20 @@ fn the_simulators_agree_and_every_bin_of_the_coverage_is_met() {
 }
 
 #[test]
+fn the_designs_are_all_that_there_are() {
+    let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/../../hardware/dv/designs");
+    let files = std::fs::read_dir(directory).expect("a directory");
+    let mut names: Vec<String> = files
+        .filter_map(|file| file.ok()?.file_name().into_string().ok())
+        .collect();
+    names.sort();
+    let named = candidates().filter(|candidate| candidate.name != "default");
+    let mut expected: Vec<String> = named.map(|it| format!("{}.json", it.name)).collect();
+    expected.sort();
+    assert_eq!(names, expected);
+}
+
+#[test]
 fn what_does_not_show_is_left_out() {
     let design = Design::default();
     let decode = |trial: &Trial| -> Vec<Insn> {

@@ -101,8 +101,7 @@ impl Campaign<'_> {
                 summary.programs += 1;
                 summary.insns += trial.count;
                 summary.cycles += report.cycles;
-                let coverage = &mut summary.coverage;
-                coverage.observe(self.design, &trial.program(), &trial.memory, &report);
+                summary.coverage.observe(self.design, &trial, &report);
                 Ok(())
             }
             Err(differences) => Err(Box::new(Failure {

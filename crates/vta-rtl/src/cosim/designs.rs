@@ -51,4 +51,8 @@ const DESIGNS: &[Candidate] = designs![
     "bus_512",
     "small",
     "least",
+    "tiny",
+    "narrow",
+    "no_alu",
+    "ecp5",
 ];

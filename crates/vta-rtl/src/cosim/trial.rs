@@ -5,6 +5,8 @@ use rand_chacha::ChaCha8Rng;
 use vta_isa::{Design, INSN_BYTES};
 use vta_sim::{Dram, MemoryModel, Program, generate, generate_crowded};
 
+use super::Placement;
+
 /// What is drawn for a trial if it is left open.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TrialOptions {
@@ -27,6 +29,8 @@ pub struct Trial {
     pub count: u64,
     /// The memory.
     pub memory: MemoryModel,
+    /// Where the hardware has the image.
+    pub placement: Placement,
 }
 
 impl Trial {
@@ -46,7 +50,9 @@ impl Trial {
             latency: options.latency.unwrap_or(latency),
             stalls: options.stalls.unwrap_or(stalls),
         };
-        Trial::new(program, rng.random_range(0..32), memory)
+        let mut trial = Trial::new(program, rng.random_range(0..32), memory);
+        trial.placement = Placement::draw(design, &mut rng, &trial.image);
+        trial
     }
 
     /// A program whose stream comes so many instructions' room after the rest of its image.
@@ -64,14 +70,7 @@ impl Trial {
             address,
             count: (insns.len() / INSN_BYTES) as u64,
             memory,
-        }
-    }
-
-    /// The stream by itself, with the whole image.
-    pub fn program(&self) -> Program {
-        Program {
-            dram: self.image.clone(),
-            insns: self.insns().to_vec(),
+            placement: Placement::default(),
         }
     }
 

@@ -22,6 +22,8 @@ pub enum Bin {
     AllFlags,
     /// A transfer that moves this memory's elements.
     Moves(MemType),
+    /// The same, with a pointer that is part of the address.
+    Pointer(MemType),
     /// Zeros on this side of what a LOAD of this memory moves.
     Pad(MemType, Side),
     /// A transfer without rows, with or without padding.
@@ -256,6 +258,7 @@ impl Bin {
         bins.extend(TokenQueue::ALL.map(Bin::Token));
         bins.extend([Bin::IgnoredBits, Bin::AllFlags]);
         bins.extend(moved().map(Bin::Moves));
+        bins.extend(moved().map(Bin::Pointer));
         for &memory in &loads {
             bins.extend(SIDES.map(|side| Bin::Pad(memory, side)));
         }

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use vta_isa::{AluInsn, AluOp, Design, GemmInsn, MemInsn, MemType, Uop};
-use vta_sim::{InsnTiming, Program};
+use vta_sim::{Dram, InsnTiming};
 
 use super::bin::DISTANCES;
 use super::{Bin, Coverage, Nothing, Reader, Second, Shift, Source, Use, loaded_uops};
@@ -137,8 +137,8 @@ impl<'a> Kernels<'a> {
         }
     }
 
-    pub(super) fn load(&mut self, program: &Program, mem: &MemInsn) {
-        for (at, uop) in loaded_uops(self.design, program, mem) {
+    pub(super) fn load(&mut self, dram: &Dram, mem: &MemInsn) {
+        for (at, uop) in loaded_uops(self.design, dram, mem) {
             self.uops[at] = uop;
             if self.history[at] == History::Executed {
                 self.history[at] = History::Replaced;

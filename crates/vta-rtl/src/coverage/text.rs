@@ -13,7 +13,9 @@ impl Bin {
         match self {
             Bin::Opcode(_) | Bin::Sync(_) | Bin::IgnoredBits => "instructions",
             Bin::Token(_) | Bin::Flag(..) | Bin::Pair(..) | Bin::AllFlags => "tokens",
-            Bin::Moves(_) | Bin::Pad(..) | Bin::NoRows { .. } | Bin::Row(..) => "transfers",
+            Bin::Moves(_) | Bin::Pointer(_) | Bin::Pad(..) | Bin::NoRows { .. } | Bin::Row(..) => {
+                "transfers"
+            }
             Bin::Last(_) => "last element",
             Bin::Reset | Bin::Alu(..) | Bin::Shift(_) | Bin::Source(_) => "operations",
             Bin::NoSteps(_) | Bin::LongLoop | Bin::LongestLoop => "loops",
@@ -38,6 +40,7 @@ impl fmt::Display for Bin {
             Bin::IgnoredBits => f.write_str("ignored bits set"),
             Bin::Moves(MemType::Out) => f.write_str("store.out"),
             Bin::Moves(memory) => write!(f, "load.{memory}"),
+            Bin::Pointer(memory) => write!(f, "{memory} by a pointer"),
             Bin::Pad(memory, side) => write!(f, "{memory} zeros {side}"),
             Bin::NoRows { padded: false } => f.write_str("no rows"),
             Bin::NoRows { padded: true } => f.write_str("zeros only"),

@@ -2,11 +2,13 @@
 
 use vta_isa::{Design, MemInsn, MemType, PAGE_BYTES};
 
+use crate::Placement;
+
 use super::{Bin, Coverage, Row, Side, Use};
 
 impl Coverage {
     /// A transfer that is in range and moves something, or only writes padding.
-    pub(super) fn transfer(&mut self, design: &Design, mem: &MemInsn) {
+    pub(super) fn transfer(&mut self, design: &Design, placement: &Placement, mem: &MemInsn) {
         let Some(memory) = mem.mem() else { return };
         let width = mem.x_pad_0 + mem.x_size + mem.x_pad_1;
         let height = mem.y_pad_0 + mem.y_size + mem.y_pad_1;
@@ -30,6 +32,7 @@ impl Coverage {
             return;
         }
         self.hit(Bin::Moves(memory));
+        self.hit_if(placement.pointer(memory) != 0, Bin::Pointer(memory));
 
         let elem = design.elem_bytes(memory) as u64;
         let (beat, block) = (design.bus_bytes() as u64, design.burst_bytes() as u64);

@@ -12,17 +12,22 @@ use super::writer::Writer;
 use crate::access::index;
 use crate::fault::Operand;
 
-/// Addresses from here up are left to whoever places the stream.
-const ADDRESSES: u64 = (1 << 32) - (1 << 20);
+/// Left below the end of the addresses for whoever places the stream.
+const STREAM: u64 = 1 << 20;
 
 /// Physical address of an image of so many bytes.
-pub(super) fn base(rng: &mut ChaCha8Rng, bytes: usize) -> u64 {
+pub(super) fn base(design: &Design, rng: &mut ChaCha8Rng, bytes: usize) -> u64 {
     let page = PAGE_BYTES as u64;
     if rng.random() {
-        page
-    } else {
-        page * rng.random_range(1..(ADDRESSES - bytes as u64) / page)
+        return page;
     }
+    // An address is a 32-bit element index; the smallest element does not reach further.
+    let smallest = MemType::ALL.iter().map(|&memory| design.elem_bytes(memory));
+    let end = match design.addr_bits() {
+        64 => smallest.min().unwrap_or(1) as u64 * (1 << 32),
+        _ => 1 << 32,
+    };
+    page * rng.random_range(1..(end - STREAM - bytes as u64) / page)
 }
 
 /// Random bytes, with runs of the extreme values of every width.

@@ -45,7 +45,7 @@ impl<'a> Writer<'a> {
         for words in bytes[data..].chunks_exact_mut(16 * UOP_BYTES) {
             draw::uops(design, &mut rng, words);
         }
-        let dram = Dram::new(draw::base(&mut rng, bytes.len()), bytes);
+        let dram = Dram::new(draw::base(design, &mut rng, bytes.len()), bytes);
         let mut shadow = Shadow::new(design, &dram);
         shadow.watch(dram.base, data);
         let idle_tokens = if rng.random_bool(0.2) { 0.5 } else { 0.05 };

@@ -129,6 +129,8 @@ struct Failed {
     /// The program made small.
     latency: u32,
     stalls: Option<u64>,
+    /// Of micro-ops, inputs, weights, accumulators and outputs.
+    pointers: Vec<String>,
     assembly: Vec<String>,
     small_differences: Vec<String>,
     rerun: String,
@@ -270,6 +272,12 @@ impl Cosim {
                 .collect(),
             latency: small.memory.latency,
             stalls: small.memory.stalls,
+            pointers: small
+                .placement
+                .pointers
+                .iter()
+                .map(|pointer| format!("{pointer:#x}"))
+                .collect(),
             assembly: insns
                 .map(|insn| asm::print_insn(&job.design, &insn))
                 .collect(),
@@ -365,11 +373,12 @@ fn describe(failed: &Failed) -> String {
         .stalls
         .map_or("none".to_owned(), |seed| seed.to_string());
     format!(
-        "\n{}, program of seed {}:\n{}\nsmall, on a memory of latency {} with stalls {stalls}:\n{}\n{}\nagain: {}\n",
+        "\n{}, program of seed {}:\n{}\nsmall, on a memory of latency {} with stalls {stalls}, pointers {}:\n{}\n{}\nagain: {}\n",
         failed.design,
         failed.seed,
         indent(&failed.differences),
         failed.latency,
+        failed.pointers.join(" "),
         indent(&failed.assembly),
         indent(&failed.small_differences),
         failed.rerun,
