@@ -33,7 +33,7 @@ pub struct Program {
 /// A program of at least `insns` instructions that touch memory, and those that order them. The same arguments
 /// give the same program.
 pub fn generate(design: &Design, seed: u64, insns: usize) -> Program {
-    let mut writer = Writer::new(design, ChaCha8Rng::seed_from_u64(seed));
+    let mut writer = begin(design, seed);
     for _ in 0..insns {
         writer.step();
     }
@@ -43,7 +43,7 @@ pub fn generate(design: &Design, seed: u64, insns: usize) -> Program {
 /// Such a program with a place where a command queue or a token queue fills, or where a loop runs its
 /// longest: some thousand cycles and, with queues of some hundred, as many instructions more.
 pub fn generate_crowded(design: &Design, seed: u64, insns: usize) -> Program {
-    let mut writer = Writer::new(design, ChaCha8Rng::seed_from_u64(seed));
+    let mut writer = begin(design, seed);
     let before = writer.rng.random_range(0..=insns);
     for _ in 0..before {
         writer.step();
@@ -53,4 +53,12 @@ pub fn generate_crowded(design: &Design, seed: u64, insns: usize) -> Program {
         writer.step();
     }
     writer.finish()
+}
+
+fn begin(design: &Design, seed: u64) -> Writer<'_> {
+    let mut writer = Writer::new(design, ChaCha8Rng::seed_from_u64(seed));
+    if writer.rng.random() {
+        writer.preload();
+    }
+    writer
 }

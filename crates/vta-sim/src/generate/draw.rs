@@ -103,11 +103,7 @@ impl Writer<'_> {
     fn transfer(&mut self, memory: MemType, pads: [u32; 4]) -> MemInsn {
         let elem = self.design.elem_bytes(memory) as u64;
         let depth = self.design.depth(memory);
-        let (from, to) = if memory == MemType::Uop {
-            (self.uop_area, self.dram.end())
-        } else {
-            (self.dram.base, self.uop_area)
-        };
+        let (from, to) = self.area(memory);
         let (y_size, x_size) = match self.rng.random_range(0..20) {
             0 | 1 => (self.rng.random_range(0..24), self.rng.random_range(1..=24)),
             2 => {
@@ -148,6 +144,15 @@ impl Writer<'_> {
             y_pad_1,
             x_pad_0,
             x_pad_1,
+        }
+    }
+
+    /// Where in DRAM the elements of a memory are.
+    pub(super) fn area(&self, memory: MemType) -> (u64, u64) {
+        if memory == MemType::Uop {
+            (self.uop_area, self.dram.end())
+        } else {
+            (self.dram.base, self.uop_area)
         }
     }
 

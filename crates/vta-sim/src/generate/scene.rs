@@ -1,15 +1,37 @@
-//! Pieces of a program that take hundreds of instructions or cycles: queues that fill, the longest loop.
+//! Pieces of a program: its beginning, and what takes hundreds of instructions or cycles, as queues that
+//! fill and the longest loop.
 
 use rand::Rng;
-use vta_isa::{AluInsn, AluOp, Body, Deps, GemmInsn, MemType, Module};
+use vta_isa::{AluInsn, AluOp, Body, Deps, GemmInsn, MemInsn, MemType, Module, PAGE_BYTES};
 
 use super::writer::Writer;
 use crate::tokens::{MODULES, TokenQueue};
 
 /// Queues deeper than this are not filled.
 const DEEPEST: u32 = 1024;
+/// Bytes of a memory that are loaded at the beginning, but for one element.
+const MOST_PRELOADED: u64 = 2 * PAGE_BYTES as u64;
 
 impl Writer<'_> {
+    /// Loads the start of each memory: most of what would be computed otherwise is zeros.
+    pub(super) fn preload(&mut self) {
+        for memory in [MemType::Uop, MemType::Inp, MemType::Wgt, MemType::Acc] {
+            let elem = self.design.elem_bytes(memory) as u64;
+            let (from, to) = self.area(memory);
+            let room = ((to - from).min(MOST_PRELOADED) / elem).max(1) as u32;
+            let load = Body::Load(MemInsn {
+                memory_type: memory.code(),
+                dram_base: (from / elem) as u32,
+                y_size: 1,
+                x_size: room.min(self.design.depth(memory)).min(32),
+                x_stride: 1,
+                ..MemInsn::default()
+            });
+            self.write(load)
+                .expect("the start of a memory, from the start of its area");
+        }
+    }
+
     /// Fills a queue, or runs a long loop.
     pub(super) fn scene(&mut self) {
         let config = self.design.config();
