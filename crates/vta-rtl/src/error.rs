@@ -36,6 +36,14 @@ pub enum RtlError {
         /// Why.
         error: io::Error,
     },
+    /// A file of the cache that cannot be written.
+    #[error("{}: {error}; set VTA_CACHE to a directory that can be written", .path.display())]
+    Cache {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        error: io::Error,
+    },
     /// The library that was built does not load.
     #[error("{}: {error}; remove it, and it is built again", .path.display())]
     Load {
@@ -48,7 +56,10 @@ pub enum RtlError {
     #[error("this model was built without waveforms; build it with them")]
     NoWaves,
     /// The hardware stopped the run.
-    #[error("the hardware stopped the run in {}: {} (fault {})", unit(.module), .code.message(), .code.code())]
+    #[error(
+        "the hardware stopped the run{}: {} (fault {}); the functional simulator names the instruction",
+        place(*.code, *.module), .code.message(), .code.code()
+    )]
     Fault {
         /// Why.
         code: FaultCode,
@@ -85,8 +96,22 @@ impl RtlError {
             error,
         }
     }
+
+    pub(crate) fn cache(path: &Path) -> impl FnOnce(io::Error) -> RtlError {
+        move |error| RtlError::Cache {
+            path: path.to_owned(),
+            error,
+        }
+    }
 }
 
-fn unit(module: &Option<Module>) -> &'static str {
-    module.map_or("fetch or on the bus", Module::name)
+/// Where a fault was found, as the fault register tells it.
+fn place(code: FaultCode, module: Option<Module>) -> String {
+    match (code, module) {
+        (FaultCode::Watchdog, _) => String::new(),
+        (FaultCode::Bus, None) => " on the read bus".to_owned(),
+        (FaultCode::Bus, Some(_)) => " on the write bus".to_owned(),
+        (_, None) => " in fetch".to_owned(),
+        (_, Some(module)) => format!(" in {}", module.name()),
+    }
 }

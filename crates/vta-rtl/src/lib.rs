@@ -10,6 +10,8 @@
 //!
 //! Nothing here executes an instruction: that is for the hardware's sources and for `vta-sim`.
 
+mod brief;
+mod cache;
 mod cosim;
 pub mod coverage;
 mod device;

@@ -1,15 +1,15 @@
 //! A design's hardware as a library: built once, kept by digest, loaded.
 
-use std::fs::{self, File};
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::{env, thread};
+use std::thread;
 
-use fd_lock::RwLock;
 use vta_isa::Design;
 
 use crate::RtlError;
+use crate::cache::Cache;
 use crate::library::Library;
 use crate::sources::{PUBLIC, SOURCES, Sources};
 use crate::tools::{Compiler, Verilator, run};
@@ -59,9 +59,22 @@ const COMPILE: &[&str] = &[
     "-DVL_PRINTF=(void)",
 ];
 /// What of Verilator's runtime a model links with.
-const RUNTIME: [&str; 2] = ["verilated.cpp", "verilated_threads.cpp"];
+pub(crate) const RUNTIME: [&str; 2] = ["verilated.cpp", "verilated_threads.cpp"];
 const WAVES: &str = "verilated_fst_c.cpp";
-/// The library in its directory of the cache.
+/// What of the system compresses waveforms. Earlier versions of the runtime bring all but the first.
+const CODECS: [Codec; 2] = [
+    Codec {
+        library: "-lz",
+        header: "zlib.h",
+        remedy: "waveforms need it: `apt-get install zlib1g-dev`",
+    },
+    Codec {
+        library: "-llz4",
+        header: "lz4.h",
+        remedy: "waveforms need it: `apt-get install liblz4-dev`",
+    },
+];
+/// What the library is called where it is built.
 const LIBRARY: &str = "model.so";
 
 /// The hardware of one design, Verilated and loaded.
@@ -74,8 +87,9 @@ pub struct RtlModel {
 
 impl RtlModel {
     /// Builds the hardware of `design`, or finds it in the cache: `$VTA_CACHE`, else
-    /// `$XDG_CACHE_HOME/vta`, else `~/.cache/vta`. With `waves` it can write waveforms, and is
-    /// slower. A build takes some 20 s of a processor; it needs Verilator and a C++ compiler.
+    /// `$XDG_CACHE_HOME/vta`, else `~/.cache/vta`, which keeps the models used last. With `waves` it can
+    /// write waveforms, and is slower. A build takes some 20 s of a processor; it needs Verilator and a
+    /// C++ compiler.
     pub fn build(design: &Design, waves: bool, progress: Progress) -> Result<RtlModel, RtlError> {
         RtlModel::build_from(design, SOURCES, waves, progress)
     }
@@ -93,32 +107,16 @@ impl RtlModel {
             verilator: Verilator::find()?,
             compiler: Compiler::find()?,
             waves,
-            brief: false,
         };
         let path = build.cached(progress)?;
+        RtlModel::load(design, &path, waves)
+    }
+
+    pub(crate) fn load(design: &Design, path: &Path, waves: bool) -> Result<RtlModel, RtlError> {
         Ok(RtlModel {
             design: design.clone(),
             waves,
-            library: Library::load(&path)?,
-        })
-    }
-
-    /// A model of these very sources for a few short runs: built sooner, slower to run, kept nowhere.
-    pub(crate) fn build_brief(design: &Design, sources: Sources) -> Result<RtlModel, RtlError> {
-        let build = Build {
-            sources,
-            verilator: Verilator::find()?,
-            compiler: Compiler::find()?,
-            waves: false,
-            brief: true,
-        };
-        let directory = tempfile::tempdir().map_err(RtlError::io(&env::temp_dir()))?;
-        let path = build.make(directory.path(), &|_, _, _| {})?;
-        Ok(RtlModel {
-            design: design.clone(),
-            waves: false,
-            // Once it is loaded, its file may go.
-            library: Library::load(&path)?,
+            library: Library::load(path)?,
         })
     }
 
@@ -139,47 +137,59 @@ impl RtlModel {
     }
 }
 
+/// A library of the system, with what to do where its header is missing.
+struct Codec {
+    library: &'static str,
+    header: &'static str,
+    remedy: &'static str,
+}
+
 /// Everything that a library depends on.
-struct Build {
-    sources: Sources,
-    verilator: Verilator,
-    compiler: Compiler,
-    waves: bool,
-    /// Whether it is to be built soon rather than to run fast.
-    brief: bool,
+pub(crate) struct Build {
+    pub(crate) sources: Sources,
+    pub(crate) verilator: Verilator,
+    pub(crate) compiler: Compiler,
+    pub(crate) waves: bool,
 }
 
 impl Build {
-    /// The library in the cache, which is made first if it is not there. Of processes that want the
-    /// same library one builds it, the others wait.
+    /// The library in the cache, which is made first if it is not there.
     fn cached(&self, progress: Progress) -> Result<PathBuf, RtlError> {
         let recipe = format!(
             "{}\n{}\n{VERILATE:?} {UNROLL:?}\n{COMPILE:?}\n{}",
             self.verilator.version, self.compiler.version, self.waves
         );
-        let cache = cache()?.join("rtl");
-        let directory = cache.join(self.sources.digest(&recipe));
-        let library = directory.join(LIBRARY);
-        if library.is_file() {
-            return Ok(library);
-        }
-        fs::create_dir_all(&directory).map_err(RtlError::io(&directory))?;
-        let path = directory.join("lock");
-        let file = File::create(&path).map_err(RtlError::io(&path))?;
-        let mut lock = RwLock::new(file);
-        let _held = lock.write().map_err(RtlError::io(&path))?;
-        if !library.is_file() {
-            let work = tempfile::tempdir_in(&directory).map_err(RtlError::io(&directory))?;
-            let built = self.make(work.path(), progress)?;
-            // A library is there whole or not at all.
-            fs::rename(&built, &library).map_err(RtlError::io(&library))?;
-        }
-        Ok(library)
+        let digest = self.sources.digest(&recipe);
+        Cache::find()?.library(&digest, |directory| self.make(directory, progress))
     }
 
     /// Builds the library in an empty directory.
     fn make(&self, directory: &Path, progress: Progress) -> Result<PathBuf, RtlError> {
+        let mut codecs = self.codecs()?.iter();
+        if let Some(codec) = codecs.find(|c| !self.compiler.has(c.header)) {
+            return Err(RtlError::Missing {
+                program: codec.header,
+                remedy: codec.remedy,
+            });
+        }
         progress("verilate", 0, 1);
+        self.verilate(directory)?;
+        progress("verilate", 1, 1);
+        self.compile(directory, progress)?;
+        self.link(directory)
+    }
+
+    /// What of [`CODECS`] it links with.
+    fn codecs(&self) -> Result<&'static [Codec], RtlError> {
+        Ok(match self.waves {
+            false => &[],
+            true if self.verilator.include()?.join("fstcpp").is_dir() => &CODECS,
+            true => &CODECS[..1],
+        })
+    }
+
+    /// Writes the C++ files of the library to an empty directory.
+    pub(crate) fn verilate(&self, directory: &Path) -> Result<(), RtlError> {
         for (name, text) in self.sources.files() {
             let path = directory.join(name);
             fs::write(&path, text).map_err(RtlError::io(&path))?;
@@ -191,10 +201,7 @@ impl Build {
         }
         verilate.arg(PUBLIC.0);
         verilate.args(self.sources.rtl.iter().map(|(name, _)| name));
-        run(&mut verilate, directory)?;
-        progress("verilate", 1, 1);
-        self.compile(directory, progress)?;
-        self.link(directory)
+        run(&mut verilate, directory)
     }
 
     /// Compiles every C++ file of `directory` and those of the runtime, some at a time.
@@ -205,20 +212,17 @@ impl Build {
             files.push(include.join(WAVES));
         }
         files.extend(paths(directory, "cpp")?);
-        if self.brief {
-            // All of them include the same headers, which take longer than the model.
-            let all = directory.join("all.cpp");
-            let includes = files.iter().map(|path| format!("#include {path:?}\n"));
-            fs::write(&all, includes.collect::<String>()).map_err(RtlError::io(&all))?;
-            files = vec![all];
-        }
         // The largest files first, so that none is left for the end.
         files.sort_by_key(|path| std::cmp::Reverse(fs::metadata(path).map_or(0, |m| m.len())));
         let (next, done) = (AtomicUsize::new(0), AtomicUsize::new(0));
         let failed = Mutex::new(None);
         let work = || {
             while let Some(path) = files.get(next.fetch_add(1, Ordering::Relaxed)) {
-                if let Err(error) = self.object(directory, path, &include) {
+                // What runs once, at the start, and what hardly runs are not worth the time.
+                let name = path.file_name().unwrap_or_default().to_string_lossy();
+                let is_cold = name.contains("Slow") || RUNTIME.contains(&&*name);
+                let level = if is_cold { "-O1" } else { "-O3" };
+                if let Err(error) = self.object(directory, path, &include, level) {
                     // The others stop at their next file.
                     next.store(files.len(), Ordering::Relaxed);
                     *failed.lock().unwrap_or_else(|lock| lock.into_inner()) = Some(error);
@@ -240,14 +244,17 @@ impl Build {
         failed.map_or(Ok(()), Err)
     }
 
-    fn object(&self, directory: &Path, path: &Path, include: &Path) -> Result<(), RtlError> {
+    /// Compiles a C++ file into `directory`, optimized so much. Verilator's headers are in `include`.
+    pub(crate) fn object(
+        &self,
+        directory: &Path,
+        path: &Path,
+        include: &Path,
+        level: &str,
+    ) -> Result<(), RtlError> {
         let name = path.file_stem().unwrap_or_default().to_string_lossy();
         let mut compile = self.compiler.command();
-        compile.args(COMPILE);
-        // What runs once, at the start, and what hardly runs are not worth the time.
-        let is_runtime = RUNTIME.iter().any(|file| path.ends_with(file));
-        let is_cold = name.contains("Slow") || is_runtime || self.brief;
-        compile.arg(if is_cold { "-O1" } else { "-O3" });
+        compile.args(COMPILE).arg(level);
         let waves = u8::from(self.waves);
         compile.arg(format!("-DVM_TRACE={waves}"));
         compile.arg(format!("-DVM_TRACE_FST={waves}"));
@@ -258,25 +265,20 @@ impl Build {
         run(&mut compile, directory)
     }
 
-    fn link(&self, directory: &Path) -> Result<PathBuf, RtlError> {
+    /// Makes the library of all objects in `directory`.
+    pub(crate) fn link(&self, directory: &Path) -> Result<PathBuf, RtlError> {
         let mut link = self.compiler.command();
         link.args(["-shared", "-o", LIBRARY]);
         link.args(paths(directory, "o")?);
         link.arg("-pthread");
-        if self.waves {
-            link.arg("-lz");
-            // Later versions of the runtime take the compression of waveforms from the system.
-            if self.verilator.include()?.join("fstcpp").is_dir() {
-                link.arg("-llz4");
-            }
-        }
+        link.args(self.codecs()?.iter().map(|codec| codec.library));
         run(&mut link, directory)?;
         Ok(directory.join(LIBRARY))
     }
 }
 
 /// The files of a directory with an extension, by name.
-fn paths(directory: &Path, extension: &str) -> Result<Vec<PathBuf>, RtlError> {
+pub(crate) fn paths(directory: &Path, extension: &str) -> Result<Vec<PathBuf>, RtlError> {
     let mut paths = Vec::new();
     for entry in fs::read_dir(directory).map_err(RtlError::io(directory))? {
         let path = entry.map_err(RtlError::io(directory))?.path();
@@ -286,19 +288,4 @@ fn paths(directory: &Path, extension: &str) -> Result<Vec<PathBuf>, RtlError> {
     }
     paths.sort();
     Ok(paths)
-}
-
-fn cache() -> Result<PathBuf, RtlError> {
-    let path = |name| {
-        env::var_os(name)
-            .filter(|value| !value.is_empty())
-            .map(PathBuf::from)
-    };
-    let user = || path("XDG_CACHE_HOME").or_else(|| Some(path("HOME")?.join(".cache")));
-    path("VTA_CACHE")
-        .or_else(|| Some(user()?.join("vta")))
-        .ok_or(RtlError::Missing {
-            program: "directory",
-            remedy: "set VTA_CACHE to one that may be written",
-        })
 }

@@ -10,8 +10,9 @@ use std::{fmt, thread};
 
 use vta_isa::{Design, HwConfig};
 
+use crate::brief::Runtime;
 use crate::sources::{SOURCES, Sources};
-use crate::{Cosim, DifferenceKind, RtlError, RtlModel, Trial, TrialOptions, candidates};
+use crate::{Cosim, DifferenceKind, RtlError, Trial, TrialOptions, candidates};
 
 const LIST: (&str, &str) = (
     "hardware/dv/mutations.txt",
@@ -136,7 +137,7 @@ pub fn parse_mutations(list: &str) -> Result<Vec<Mutation>, MutationError> {
 impl Mutation {
     /// Its design.
     pub fn design(&self) -> Result<Design, MutationError> {
-        design(&self.design).ok_or_else(|| self.stale("there is no design of that name".into()))
+        design(&self.design).ok_or_else(|| self.no_design())
     }
 
     /// The hardware of its design with the bug in it.
@@ -144,15 +145,17 @@ impl Mutation {
         let mut sources =
             Sources::new(design, SOURCES).map_err(|error| self.no_model(error.into()))?;
         let file = sources.rtl.iter_mut().find(|(name, _)| *name == self.file);
-        let (_, text) = file.ok_or_else(|| self.stale("there is no such file".into()))?;
+        let (_, text) = file.ok_or_else(|| {
+            self.stale("there is no such file; remove it, or correct the name".into())
+        })?;
         match text.matches(&self.from).count() {
             _ if self.from.is_empty() || self.from == self.to => {
-                return Err(self.stale("it changes nothing".into()));
+                return Err(self.stale("it changes nothing; give it an old and a new text".into()));
             }
             1 => *text = text.replacen(&self.from, &self.to, 1),
             times => {
                 let problem = format!(
-                    "its text occurs {times} times in the file, not once; rewrite it to fit:\n{}",
+                    "`{}` occurs {times} times in the file; rewrite it so that it occurs once",
                     self.from
                 );
                 return Err(self.stale(problem));
@@ -166,11 +169,21 @@ impl Mutation {
         self.apply(&self.design()?).map(|_| ())
     }
 
-    /// Runs the programs of these seeds until one differs; nothing, if none does.
-    pub fn try_out(&self, seeds: Range<u64>) -> Result<Option<Catch>, MutationError> {
+    fn try_out(
+        &self,
+        runtime: &Runtime,
+        seeds: Range<u64>,
+    ) -> Result<Option<Catch>, MutationError> {
         let design = self.design()?;
         let sources = self.apply(&design)?;
-        run(&design, sources, seeds).map_err(|error| self.no_model(error))
+        run(&design, sources, runtime, seeds).map_err(|error| self.no_model(error))
+    }
+
+    fn no_design(&self) -> MutationError {
+        let design = &self.design;
+        self.stale(format!(
+            "there is no design {design}; take one of hardware/dv/designs"
+        ))
     }
 
     fn stale(&self, problem: String) -> MutationError {
@@ -198,11 +211,15 @@ pub fn try_mutations(
     for mutation in mutations {
         mutation.check()?;
     }
+    let runtime = Runtime::new().map_err(|error| MutationError::Model {
+        of: "the runtime of the models".to_owned(),
+        error,
+    })?;
     let designs: BTreeSet<&str> = mutations.iter().map(|m| &m.design[..]).collect();
     let designs: Vec<&str> = designs.into_iter().collect();
-    on_all_processors(&designs, |name| unmutated(name, seeds.clone()))?;
+    on_all_processors(&designs, |name| unmutated(name, &runtime, seeds.clone()))?;
     on_all_processors(mutations, |mutation| {
-        let catch = mutation.try_out(seeds.clone());
+        let catch = mutation.try_out(&runtime, seeds.clone());
         step();
         catch
     })
@@ -244,7 +261,7 @@ fn design(name: &str) -> Option<Design> {
     config.design().ok()
 }
 
-fn unmutated(name: &str, seeds: Range<u64>) -> Result<(), MutationError> {
+fn unmutated(name: &str, runtime: &Runtime, seeds: Range<u64>) -> Result<(), MutationError> {
     let model = |error| MutationError::Model {
         of: name.to_owned(),
         error,
@@ -253,7 +270,7 @@ fn unmutated(name: &str, seeds: Range<u64>) -> Result<(), MutationError> {
         return Ok(());
     };
     let sources = Sources::new(&design, SOURCES).map_err(|error| model(error.into()))?;
-    match run(&design, sources, seeds).map_err(model)? {
+    match run(&design, sources, runtime, seeds).map_err(model)? {
         None => Ok(()),
         Some(catch) => Err(MutationError::Unmutated {
             design: name.to_owned(),
@@ -262,8 +279,14 @@ fn unmutated(name: &str, seeds: Range<u64>) -> Result<(), MutationError> {
     }
 }
 
-fn run(design: &Design, sources: Sources, seeds: Range<u64>) -> Result<Option<Catch>, RtlError> {
-    let model = Arc::new(RtlModel::build_brief(design, sources)?);
+/// Runs the programs of these seeds until one differs; nothing, if none does.
+fn run(
+    design: &Design,
+    sources: Sources,
+    runtime: &Runtime,
+    seeds: Range<u64>,
+) -> Result<Option<Catch>, RtlError> {
+    let model = Arc::new(runtime.model(design, sources)?);
     let mut cosim = Cosim::new(design, Some(&model));
     for (programs, seed) in (1..).zip(seeds) {
         let trial = Trial::draw(design, seed, &TrialOptions::default());

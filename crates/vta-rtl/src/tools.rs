@@ -7,6 +7,7 @@ use std::process::{Command, Stdio};
 use crate::RtlError;
 
 /// A Verilator that runs.
+#[derive(Clone)]
 pub(crate) struct Verilator {
     program: PathBuf,
     /// Where it looks for its own files, unless it knows by itself.
@@ -85,6 +86,7 @@ fn wheel() -> Option<PathBuf> {
 }
 
 /// A C++ compiler that runs.
+#[derive(Clone)]
 pub(crate) struct Compiler {
     program: PathBuf,
     /// What it says it is.
@@ -104,13 +106,20 @@ impl Compiler {
         }
         Err(RtlError::Missing {
             program: "C++ compiler",
-            remedy: "`apt-get install g++` gives one; CXX may name another",
+            remedy: "`apt-get install g++` gives one, or CXX names one",
         })
     }
 
     /// The program, ready for its arguments.
     pub(crate) fn command(&self) -> Command {
         Command::new(&self.program)
+    }
+
+    /// Whether it finds a header.
+    pub(crate) fn has(&self, header: &str) -> bool {
+        let mut preprocess = self.command();
+        preprocess.args(["-E", "-include", header, "-x", "c++", "/dev/null"]);
+        answer(&mut preprocess).is_some()
     }
 }
 
