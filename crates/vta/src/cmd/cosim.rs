@@ -74,7 +74,10 @@ struct Stalls(Option<u64>);
 fn stalls(text: &str) -> std::result::Result<Stalls, String> {
     match text {
         "none" => Ok(Stalls(None)),
-        seed => number(seed).map(|seed| Stalls(Some(seed))),
+        seed => match number(seed) {
+            Ok(seed) => Ok(Stalls(Some(seed))),
+            Err(error) => Err(format!("{error}, or none")),
+        },
     }
 }
 
@@ -148,8 +151,9 @@ impl Cosim {
         let jobs = self.jobs()?;
         if let Some(directory) = &self.keep {
             // Not after hours.
-            std::fs::create_dir_all(directory)
-                .map_err(|error| Error::input(error.to_string()).at(directory.display()))?;
+            std::fs::create_dir_all(directory).map_err(|error| {
+                Error::input(format!("cannot make {}: {error}", directory.display()))
+            })?;
         }
         let bar = Bar::default();
         let mut rows = Vec::new();
