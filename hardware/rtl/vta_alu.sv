@@ -1,5 +1,6 @@
 // One lane of the result loop. At most one operation is asked for; none gives zero. GEMM asks for an
-// addition, of its sum. All wrap at the width of an accumulator. Combinational.
+// addition, of its sum. All wrap at the width of an accumulator. Combinational. The product is last to
+// come, so that it goes its own way, asked for or not: whoever takes the result joins the two.
 module vta_alu
   import vta_pkg::*;
 (
@@ -8,12 +9,13 @@ module vta_alu
   input  logic signed [AccWidth-1:0] a_i,
   input  logic signed [AccWidth-1:0] b_i,
   input  logic signed [AccWidth-1:0] sum_i,
-  output logic signed [AccWidth-1:0] result_o
+  output logic [AccWidth-1:0]        product_o,
+  output logic [AccWidth-1:0]        other_o
 );
   localparam int unsigned LogWidth = $clog2(AccWidth);
   localparam int unsigned Half = AccWidth / 2;
 
-  logic [AccWidth-1:0] smaller, larger, sum, shifted, product;
+  logic [AccWidth-1:0] smaller, larger, sum, shifted;
 
   if (AluHasMin || AluHasMax) begin : gen_compare
     logic less;
@@ -55,12 +57,14 @@ module vta_alu
     logic [Half-1:0] high;
     assign low = AccWidth'(a_i[Half-1:0]) * AccWidth'(b_i[Half-1:0]);
     assign high = a_i[AccWidth-1:Half] * b_i[Half-1:0] + a_i[Half-1:0] * b_i[AccWidth-1:Half];
-    assign product = {low[AccWidth-1:Half] + high, low[Half-1:0]};
+    assign product_o = {low[AccWidth-1:Half] + high, low[Half-1:0]};
   end else begin : gen_no_multiply
-    assign product = '0;
+    assign product_o = '0;
   end
 
-  assign result_o = (smaller & {AccWidth{op_i[AluMin]}}) | (larger & {AccWidth{op_i[AluMax]}}) |
-      (sum & {AccWidth{op_i[AluAdd]}}) | (shifted & {AccWidth{op_i[AluShr]}}) |
-      (product & {AccWidth{op_i[AluMul]}});
+  assign other_o = (smaller & {AccWidth{op_i[AluMin]}}) | (larger & {AccWidth{op_i[AluMax]}}) |
+      (sum & {AccWidth{op_i[AluAdd]}}) | (shifted & {AccWidth{op_i[AluShr]}});
+
+  logic unused;
+  assign unused = op_i[AluMul];
 endmodule

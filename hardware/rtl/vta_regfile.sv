@@ -33,10 +33,18 @@ module vta_regfile
 
   // Slots at z + 4 + p, z + 5 + p, z + 6 + p.
   slot_t out_q, exec_q;
+  logic multiplies;  // what is executed is a MUL
   logic result_valid_q;
   logic [LogAccDepth-1:0] result_addr_q;
   // The result at z + 6 + p, and at z + 7 + p.
-  element_t result_q, written_q, result_d;
+  element_t result_q, written_q;
+  // In its making: products, which come last, and all else. Each register that takes a result lets the
+  // product in by one last gate; `keep` holds the synthesizer to that.
+  element_t product, other;
+  (* keep *) element_t acc_rest, held_rest, result_rest;
+
+  assign multiplies = exec_q.op[AluMul];
+  assign result_rest = other;
 
   always_ff @(posedge clk_i) begin
     if (!rst_ni) begin
@@ -50,38 +58,53 @@ module vta_regfile
     end
     if (exec_q.write) begin
       result_addr_q <= exec_q.addr;
-      result_q <= result_d;
+      result_q <= result_rest | (product & {AccBits{multiplies}});
     end
     if (result_valid_q) written_q <= result_q;
   end
 
   // The accumulator at z + 5 + p: the result of one, two or three slots before, or from the memory.
   logic one_before_q, two_before_q, three_before_q;
+  logic acc_takes_product_q;
   element_t acc_rdata, acc_q;
 
+  always_comb begin
+    if (one_before_q) acc_rest = other;
+    else if (two_before_q) acc_rest = result_q;
+    else if (three_before_q) acc_rest = written_q;
+    else acc_rest = acc_rdata;
+  end
+
   always_ff @(posedge clk_i) begin
+    acc_takes_product_q <= out_q.write && out_q.addr == slot_i.addr && out_q.op[AluMul];
     one_before_q <= out_q.write && out_q.addr == slot_i.addr;
     two_before_q <= exec_q.write && exec_q.addr == slot_i.addr;
     three_before_q <= result_valid_q && result_addr_q == slot_i.addr;
     if (out_q.write || out_q.source) begin
-      if (one_before_q) acc_q <= result_d;
-      else if (two_before_q) acc_q <= result_q;
-      else if (three_before_q) acc_q <= written_q;
-      else acc_q <= acc_rdata;
+      acc_q <= acc_rest | (product & {AccBits{acc_takes_product_q}});
     end
   end
 
   // The operand of the ALU: an immediate, or the source accumulator, which follows writes to it.
   logic [LogAccDepth-1:0] held_addr_q;
-  logic writes_held_q;
+  logic writes_held_q, held_takes_imm, held_takes_product;
   element_t held_q;
+
+  assign held_takes_imm = out_q.write && out_q.use_imm;
+  assign held_takes_product = !held_takes_imm && !exec_q.source && multiplies;
+
+  always_comb begin
+    if (held_takes_imm) held_rest = {Lanes{AccWidth'(out_q.imm)}};
+    else if (exec_q.source) held_rest = acc_q;
+    else held_rest = other;
+  end
 
   always_ff @(posedge clk_i) begin
     if (out_q.source) held_addr_q <= out_q.addr;
     writes_held_q <= out_q.write && out_q.addr == held_addr_q;
-    if (out_q.write && out_q.use_imm) held_q <= {Lanes{AccWidth'(out_q.imm)}};
-    else if (exec_q.source) held_q <= acc_q;
-    else if (writes_held_q) held_q <= result_d;
+    if (held_takes_imm || exec_q.source || writes_held_q) begin
+      held_q <= held_rest | (product & {AccBits{held_takes_product}});
+    end
   end
 
   for (genvar i = 0; i < Lanes; i++) begin : gen_lane
@@ -91,7 +114,8 @@ module vta_regfile
       .a_i(acc_q[i]),
       .b_i(held_q[i]),
       .sum_i(AccWidth'($signed(sum_i[i]))),
-      .result_o(result_d[i])
+      .product_o(product[i]),
+      .other_o(other[i])
     );
   end
 
