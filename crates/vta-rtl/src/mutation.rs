@@ -2,7 +2,7 @@
 //!
 //! `hardware/dv/mutations.txt` lists them, and says how.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -201,8 +201,8 @@ impl Mutation {
     }
 }
 
-/// Tries mutations out on all processors, `step` after each: for each one how it was caught, if it was. First
-/// the programs have to run without a difference on each design as it is.
+/// Tries mutations out on all processors, `step` after each: for each one how it was caught, if it was. The
+/// programs that caught them have to run without a difference on the design as it is.
 pub fn try_mutations(
     mutations: &[Mutation],
     seeds: &Range<u64>,
@@ -215,14 +215,21 @@ pub fn try_mutations(
         of: "the runtime of the models".to_owned(),
         error,
     })?;
-    let designs: BTreeSet<&str> = mutations.iter().map(|m| &m.design[..]).collect();
-    let designs: Vec<&str> = designs.into_iter().collect();
-    on_all_processors(&designs, |name| unmutated(name, &runtime, seeds.clone()))?;
-    on_all_processors(mutations, |mutation| {
+    let catches = on_all_processors(mutations, |mutation| {
         let catch = mutation.try_out(&runtime, seeds.clone());
         step();
         catch
-    })
+    })?;
+    let mut programs: BTreeMap<&str, u64> = BTreeMap::new();
+    for (mutation, catch) in mutations.iter().zip(&catches) {
+        let most = programs.entry(&mutation.design).or_default();
+        *most = catch.as_ref().map_or(0, |catch| catch.programs).max(*most);
+    }
+    let programs: Vec<_> = programs.into_iter().collect();
+    on_all_processors(&programs, |&(name, programs)| {
+        unmutated(name, &runtime, seeds.start..seeds.start + programs)
+    })?;
+    Ok(catches)
 }
 
 /// The results of `work` on each item, or the first error.

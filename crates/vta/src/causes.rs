@@ -4,7 +4,7 @@ use vta_compiler::CompileError;
 use vta_graph::GraphError;
 use vta_onnx::OnnxError;
 use vta_program::ContainerError;
-use vta_rtl::RtlError;
+use vta_rtl::{MutationError, RtlError};
 use vta_runtime::preprocess::PreprocessError;
 use vta_runtime::resize::ImageError;
 use vta_runtime::{ErrorKind, NetworkError};
@@ -62,6 +62,15 @@ impl From<RtlError> for Error {
             RtlError::CycleLimit { .. } => Error::limit(error.to_string()),
             RtlError::Protocol(_) => Error::bug(error.to_string()),
             _ => split(&error.to_string()),
+        }
+    }
+}
+
+impl From<MutationError> for Error {
+    fn from(error: MutationError) -> Error {
+        match error {
+            MutationError::Model { of, error } => Error::from(error).at(of),
+            error => split(&error.to_string()),
         }
     }
 }

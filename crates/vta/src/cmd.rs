@@ -11,6 +11,7 @@ mod disasm;
 mod eval;
 mod exec;
 mod finding;
+mod mutate;
 mod network;
 mod run;
 mod sim;
@@ -50,6 +51,7 @@ enum Command {
     Check(check::Check),
     Sim(sim::Sim),
     Cosim(cosim::Cosim),
+    Mutate(mutate::Mutate),
     Config(config::Config),
     Completions(completions::Completions),
 }
@@ -67,6 +69,7 @@ impl Cli {
             Command::Check(command) => command.run(),
             Command::Sim(command) => done(command.run()),
             Command::Cosim(command) => command.run(),
+            Command::Mutate(command) => command.run(),
             Command::Config(command) => done(command.run()),
             Command::Completions(command) => done(command.run()),
         }
