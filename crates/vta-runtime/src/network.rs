@@ -132,6 +132,7 @@ pub struct Network<D: Device> {
     steps: Vec<Prepared>,
     /// Device allocations: the arena, then the streams.
     allocations: Vec<u64>,
+    arena_bytes: u64,
     values: Vec<Option<Tensor>>,
     /// Bytes of one transfer.
     packed: Vec<u8>,
@@ -196,6 +197,7 @@ impl<D: Device> Network<D> {
             outputs: program.outputs.clone(),
             steps: Vec::new(),
             allocations: Vec::new(),
+            arena_bytes: program.arena_bytes,
             packed: Vec::new(),
             stats: RunStats::default(),
         };
@@ -282,6 +284,22 @@ impl<D: Device> Network<D> {
             .iter()
             .map(|&slot| self.value(slot).clone())
             .collect())
+    }
+
+    /// The arena as it is now: constants, activations, and whatever the streams stored.
+    pub fn arena(&mut self) -> Result<Vec<u8>, NetworkError> {
+        let (address, len) = (self.allocations[0], self.arena_bytes);
+        let bytes = match usize::try_from(len) {
+            Ok(len) => {
+                let mut bytes = vec![0; len];
+                self.device.read(address, &mut bytes).map(|()| bytes)
+            }
+            Err(_) => Err(DeviceError::Access { address, len }),
+        };
+        bytes.map_err(|error| NetworkError::Device {
+            place: "reading the arena".into(),
+            error,
+        })
     }
 
     fn set_inputs(&mut self, inputs: &[Tensor]) -> Result<(), NetworkError> {

@@ -14,6 +14,7 @@ mod finding;
 mod mutate;
 mod network;
 mod run;
+mod runs;
 mod sim;
 mod streams;
 mod zoo;

@@ -7,7 +7,7 @@ use crate::{Error, Result};
 
 /// The bytes of a file.
 pub fn read(path: &Path) -> Result<Vec<u8>> {
-    fs::read(path).map_err(|error| failed("read", path, &error))
+    fs::read(path).map_err(failed("read", path))
 }
 
 /// The text of a file.
@@ -21,9 +21,19 @@ pub fn read_text(path: &Path) -> Result<String> {
 
 /// Writes a file, replacing what was there.
 pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
-    fs::write(path, bytes).map_err(|error| failed("write", path, &error))
+    fs::write(path, bytes).map_err(cannot_write(path))
 }
 
-fn failed(what: &str, path: &Path, error: &io::Error) -> Error {
-    Error::input(format!("cannot {what} {}: {error}", path.display()))
+/// Finds out whether a file can be written, before the work whose result it is to hold; leaves it as it is.
+pub fn try_write(path: &Path) -> Result<()> {
+    let file = fs::File::options().append(true).create(true).open(path);
+    file.map(|_| ()).map_err(cannot_write(path))
+}
+
+pub(crate) fn cannot_write(path: &Path) -> impl FnOnce(io::Error) -> Error {
+    failed("write", path)
+}
+
+fn failed(what: &str, path: &Path) -> impl FnOnce(io::Error) -> Error {
+    move |error| Error::input(format!("cannot {what} {}: {error}", path.display()))
 }

@@ -26,14 +26,14 @@ mod recipe;
 mod samples;
 pub mod score;
 mod table;
-pub mod trace;
+pub mod timeline;
 
 pub use build::{Built, Calibration, Options, compile};
 pub use design::design;
 pub use device::{DeviceKind, Devices, hardware};
 pub use error::{Error, Kind, Result};
 pub use evaluate::{Evaluation, Judge, Judgement, evaluate};
-pub use file::{read, read_text, write};
+pub use file::{read, read_text, try_write, write};
 pub use labels::{parse_labels, read_labels};
 pub use model::Model;
 pub use module::{Module, to_bytes};

@@ -8,7 +8,7 @@ use vta_program::Program;
 use vta_runtime::{Device, Network, RunStats};
 use vta_sim::Counters;
 
-use crate::trace::trace;
+use crate::timeline::Timeline;
 use crate::{DeviceKind, Devices, Error, Preprocess, Result, Samples, model, read, write};
 
 /// A compiled network, loaded and ready to run.
@@ -49,13 +49,13 @@ impl Module {
     }
 
     /// The timeline of the last inference, its streams one after the other; empty unless the device traces.
-    pub fn trace(&self) -> serde_json::Value {
+    pub fn timeline(&self) -> Timeline {
         let streams = self.stats().streams.iter().filter_map(|stats| {
             let name = format!("stream {}", stats.stream);
             let insns = &self.program.streams[stats.stream];
             Some((name, &insns[..], stats.run.report.as_ref()?))
         });
-        trace(self.network.device().design(), &streams.collect::<Vec<_>>())
+        Timeline::new(self.network.device().design(), &streams.collect::<Vec<_>>())
     }
 
     /// Writes the program as a `.vta` file.
@@ -96,6 +96,11 @@ impl Module {
     /// One inference.
     pub fn run(&mut self, inputs: &[Tensor]) -> Result<Vec<Tensor>> {
         Ok(self.network.run(inputs)?)
+    }
+
+    /// Device memory as the last inference left it.
+    pub fn memory(&mut self) -> Result<Vec<u8>> {
+        Ok(self.network.arena()?)
     }
 
     /// What the device did in the last inference.

@@ -40,7 +40,7 @@ pub(crate) fn warn(message: &str) {
     eprintln!("warning: {message}");
 }
 
-/// Rows under headers, the columns as wide as they need; numbers stand to the right.
+/// Rows under headers, the columns as wide as they need; numbers stand to the right. A cell without one may be empty.
 pub(crate) fn table(headers: &[&str], rows: &[Vec<String>]) -> String {
     let mut table = comfy_table::Table::new();
     table
@@ -51,9 +51,8 @@ pub(crate) fn table(headers: &[&str], rows: &[Vec<String>]) -> String {
     for (index, column) in table.column_iter_mut().enumerate() {
         column.set_padding((0, 2));
         let numeric = |row: &Vec<String>| {
-            row[index]
-                .trim_start_matches('-')
-                .starts_with(|c: char| c.is_ascii_digit())
+            let cell = row[index].trim_start_matches('-');
+            row[index].is_empty() || cell.starts_with(|c: char| c.is_ascii_digit())
         };
         if index > 0 && rows.iter().all(numeric) {
             column.set_cell_alignment(CellAlignment::Right);

@@ -1,7 +1,7 @@
 //! How long streams took, in tables and as JSON: one text for all commands.
 
 use serde_json::{Value, json};
-use vta::trace::modules;
+use vta::timeline::modules;
 use vta_sim::{CycleReport, ModuleCycles, Traffic};
 
 use crate::output::{grouped, table};

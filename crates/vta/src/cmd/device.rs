@@ -1,9 +1,10 @@
-//! Which device a command runs on, and what it records there.
+//! Which devices a command runs on, and what it records there.
 
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use vta::{DeviceKind, Error, Module, Result};
+use serde::Serialize;
+use vta::{DeviceKind, Error, Result};
 use vta_sim::{MemoryModel, Order};
 
 use crate::parse::number;
@@ -12,9 +13,14 @@ use crate::parse::number;
 #[derive(Args)]
 #[command(next_help_heading = "Device")]
 pub(super) struct OnDevice {
-    /// What runs it; the results are the same.
-    #[arg(long, value_name = "DEVICE", default_value = "fsim")]
-    device: Name,
+    /// What runs it. The results are the same: `fsim,cycle,rtl` compares them.
+    #[arg(
+        long,
+        value_name = "DEVICE,..",
+        default_value = "fsim",
+        value_delimiter = ','
+    )]
+    device: Vec<Name>,
     /// Let the modules of fsim take turns at random, by this seed.
     #[arg(long, value_name = "N", value_parser = number)]
     seed: Option<u64>,
@@ -27,13 +33,14 @@ pub(super) struct OnDevice {
     /// Write the timeline of modules and memory, for Perfetto (ui.perfetto.dev).
     #[arg(long, value_name = "FILE.json")]
     pub(super) trace: Option<PathBuf>,
-    /// Write the waveforms of all signals.
+    /// Write the waveforms of all signals, two units of time a cycle.
     #[arg(long, value_name = "FILE.fst")]
     pub(super) wave: Option<PathBuf>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Name {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Name {
     /// The functional simulator, which knows no time.
     Fsim,
     /// The cycle simulator.
@@ -42,29 +49,57 @@ enum Name {
     Rtl,
 }
 
+impl Name {
+    pub(super) fn text(self) -> &'static str {
+        match self {
+            Name::Fsim => "fsim",
+            Name::Cycle => "cycle",
+            Name::Rtl => "rtl",
+        }
+    }
+}
+
 impl OnDevice {
-    /// The device that is asked for.
+    /// The device that is asked for, of a command that takes one.
     pub(super) fn kind(&self) -> Result<DeviceKind> {
-        let has_time = self.device != Name::Fsim;
-        let cycle = self.device == Name::Cycle;
-        let rtl = self.device == Name::Rtl;
+        let mut kinds = self.kinds()?;
+        match (kinds.pop(), kinds.is_empty()) {
+            (Some((_, kind)), true) => Ok(kind),
+            _ => Err(Error::input("this command runs on one --device")
+                .help("compare devices with vta run or vta exec")),
+        }
+    }
+
+    /// The devices that are asked for, each once.
+    pub(super) fn kinds(&self) -> Result<Vec<(Name, DeviceKind)>> {
+        let has = |name| self.device.contains(&name);
+        let has_time = has(Name::Cycle) || has(Name::Rtl);
         let needs = [
-            ("--seed", self.seed.is_some(), !has_time, "fsim"),
+            ("--seed", self.seed.is_some(), has(Name::Fsim), "fsim"),
             ("--latency", self.latency.is_some(), has_time, "cycle"),
             ("--stalls", self.stalls.is_some(), has_time, "cycle"),
-            ("--trace", self.trace.is_some(), cycle, "cycle"),
-            ("--wave", self.wave.is_some(), rtl, "rtl"),
+            ("--trace", self.trace.is_some(), has(Name::Cycle), "cycle"),
+            ("--wave", self.wave.is_some(), has(Name::Rtl), "rtl"),
         ];
         if let Some((option, .., device)) = needs.iter().find(|need| need.1 && !need.2) {
             return Err(Error::input(format!("this device has no {option}"))
                 .help(format!("add --device {device}")));
         }
+        for path in self.trace.iter().chain(&self.wave) {
+            vta::try_write(path)?;
+        }
+        let names = self.device.iter().enumerate();
+        let names = names.filter(|(at, name)| !self.device[..*at].contains(name));
+        Ok(names.map(|(_, &name)| (name, self.of(name))).collect())
+    }
+
+    fn of(&self, name: Name) -> DeviceKind {
         let default = MemoryModel::default();
         let memory = MemoryModel {
             latency: self.latency.unwrap_or(default.latency),
             stalls: self.stalls,
         };
-        Ok(match self.device {
+        match name {
             Name::Fsim => {
                 DeviceKind::Functional(self.seed.map_or(Order::RoundRobin, Order::Seeded))
             }
@@ -76,14 +111,6 @@ impl OnDevice {
                 memory,
                 wave: self.wave.clone(),
             },
-        })
-    }
-
-    /// Writes the timeline of a module's last inference, if it is asked for.
-    pub(super) fn write_trace(&self, module: &Module) -> Result<()> {
-        match &self.trace {
-            Some(path) => vta::write(path, module.trace().to_string().as_bytes()),
-            None => Ok(()),
         }
     }
 }

@@ -3,12 +3,13 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use vta::{Devices, Error, Module, Result};
+use vta::{Error, Module, Result};
 
 use super::device::OnDevice;
 use super::run::{Input, Output};
+use super::runs::Runs;
 use crate::bar::Bar;
-use crate::{output, report};
+use crate::output;
 
 /// Run a compiled network on one input.
 #[derive(Args)]
@@ -34,19 +35,18 @@ impl Exec {
             Some(name) => vta::design(name)?,
             None => program.config.clone().design()?,
         };
-        let devices = Devices::new(&design, &self.device.kind()?, &Bar::default())?;
-        let module = Module::load_on(program, &devices);
-        let mut module = module.map_err(|e| e.at(self.program.display()))?;
-        let input = self.input.pick(|path| module.samples(path))?;
+        let runs = Runs::load(&program, &design, &self.device, &Bar::default());
+        let mut runs = runs.map_err(|e| e.at(self.program.display()))?;
+        let samples = |path: &PathBuf| runs.reference().module.samples(path);
+        let input = self.input.pick(samples)?;
         let input = input.ok_or_else(|| {
             Error::input("no input is given").help("give --input IMAGE or --input FILE.npy")
         })?;
-        let outputs = module.run(&[input])?;
-        let classes = self.output.classes(&module, &outputs);
-        self.device.write_trace(&module)?;
+        runs.infer(&[input], self.device.trace.as_deref())?;
         match self.output.json {
-            true => output::print_json(&report::run_json(&module, &classes)),
-            false => output::print(report::run(&module, &classes)?),
+            true => output::print_json(&self.output.json(&runs))?,
+            false => output::print(self.output.text(&runs)?)?,
         }
+        runs.agree()
     }
 }

@@ -3,12 +3,13 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use serde_json::json;
-use vta::{Built, Devices, Error, Judge, Judgement, Module, Result, Samples, digits, score};
+use serde_json::{Value, json};
+use vta::{Built, Error, Judge, Judgement, Result, Samples, digits, score};
 use vta_graph::Tensor;
 
 use super::device::OnDevice;
 use super::network::{Compilation, Job};
+use super::runs::{self, Runs};
 use crate::bar::Bar;
 use crate::{output, report};
 
@@ -81,9 +82,29 @@ impl Input {
 }
 
 impl Output {
-    pub(super) fn classes(&self, module: &Module, outputs: &[Tensor]) -> Vec<report::Class> {
-        let scores = outputs.first().map(score::reals).unwrap_or_default();
-        report::classes(module.program(), &scores, self.top)
+    /// What an inference gave, and how the devices compare if there are several.
+    pub(super) fn text(&self, runs: &Runs) -> Result<String> {
+        let run = runs.reference();
+        let mut text = report::run(&run.module, &self.classes(run))?;
+        if let Some(table) = runs.text() {
+            text += &format!("\n{table}");
+        }
+        Ok(text)
+    }
+
+    /// The same as JSON.
+    pub(super) fn json(&self, runs: &Runs) -> Value {
+        let run = runs.reference();
+        let mut value = report::run_json(&run.module, &self.classes(run));
+        if let Some(devices) = runs.json() {
+            value["devices"] = devices;
+        }
+        value
+    }
+
+    fn classes(&self, run: &runs::Run) -> Vec<report::Class> {
+        let scores = run.outputs.first().map(score::reals).unwrap_or_default();
+        report::classes(run.module.program(), &scores, self.top)
     }
 }
 
@@ -112,16 +133,16 @@ impl Run {
     fn infer(&self, job: &Job, inputs: [Tensor; 1], shown: Option<usize>) -> Result<()> {
         let bar = Bar::default();
         let built = job.compile(&bar)?;
-        let devices = Devices::new(&job.options.design, &self.device.kind()?, &bar)?;
-        let mut module = Module::load_on(built.program.clone(), &devices)?;
-        let outputs = module.run(&inputs)?;
-        self.device.write_trace(&module)?;
+        let design = &job.options.design;
+        let mut runs = Runs::load(&built.program, design, &self.device, &bar)?;
+        runs.infer(&inputs, self.device.trace.as_deref())?;
         let judgement = match self.no_verify {
             true => None,
-            false => Some(Judge::new(&built)?.judge(&inputs, &outputs)?),
+            false => Some(Judge::new(&built)?.judge(&inputs, &runs.reference().outputs)?),
         };
         drop(bar);
-        self.print(&built, &module, &outputs, judgement.as_ref(), shown)?;
+        self.print(&built, &runs, judgement.as_ref(), shown)?;
+        runs.agree()?;
         match judgement {
             Some(judgement) if !judgement.bit_exact => Err(Error::bug(
                 "the simulated device and the integer network give different results",
@@ -133,14 +154,13 @@ impl Run {
     fn print(
         &self,
         built: &Built,
-        module: &Module,
-        outputs: &[Tensor],
+        runs: &Runs,
         judgement: Option<&Judgement>,
         shown: Option<usize>,
     ) -> Result<()> {
-        let classes = self.output.classes(module, outputs);
+        let outputs = &runs.reference().outputs;
         if self.output.json {
-            let mut value = report::run_json(module, &classes);
+            let mut value = self.output.json(runs);
             if let Some(judgement) = judgement {
                 value["float"] = json!({
                     "top": report::classes(&built.program, &judgement.float, self.output.top),
@@ -155,7 +175,7 @@ impl Run {
             }
             return output::print_json(&value);
         }
-        let mut text = report::run(module, &classes)?;
+        let mut text = self.output.text(runs)?;
         if let Some(judgement) = judgement {
             text += &format!("\n{}", verdict(judgement));
         }

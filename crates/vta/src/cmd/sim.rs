@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use serde::Serialize;
 use serde_json::Value;
-use vta::trace::{modules, trace};
+use vta::timeline::{Timeline, modules};
 use vta::{DeviceKind, Error, Result};
 use vta_isa::{Design, INSN_BYTES, PAGE_BYTES};
 use vta_rtl::{RtlError, RtlOptions, RtlSim};
@@ -153,8 +153,7 @@ impl Sim {
                 let insns = stream.bytes(&dram);
                 Some(insns.map(|insns| (stream.name.clone(), insns, report)))
             });
-            let timeline = trace(&design, &timelines.collect::<Result<Vec<_>>>()?);
-            vta::write(path, timeline.to_string().as_bytes())?;
+            Timeline::new(&design, &timelines.collect::<Result<Vec<_>>>()?).write(path)?;
         }
         if leftover != [0; 4] {
             let counts = TokenQueue::ALL.iter().zip(leftover);

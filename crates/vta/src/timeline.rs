@@ -1,15 +1,31 @@
 //! The timeline of a run, as Chrome's trace format has it: Perfetto (ui.perfetto.dev) opens it.
 //!
-//! A microsecond there is a cycle here. A track for each module shows its oldest instruction in every cycle, and
-//! what it waited for before; the counters below show the memory bus.
+//! A microsecond there is a cycle here. A track for each module shows its oldest instruction in every cycle,
+//! what it waited for before, and what its tokens waited for after; a counter shows the memory bus.
+
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::path::Path;
 
 use serde::Serialize;
 use serde_json::{Value, json};
 use vta_isa::{Design, INSN_BYTES, Insn, asm};
-use vta_sim::{Channel, CycleReport, InsnTiming, TokenQueue, pops};
+use vta_sim::{Channel, CycleReport, InsnTiming, TokenQueue, pops, pushes};
 
-/// Points of a counter over the whole trace, about.
+use crate::Result;
+use crate::file::cannot_write;
+
+/// Points of a counter over the whole timeline, about.
 const POINTS: u64 = 4000;
+
+/// Everything that a file of the format holds.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Timeline {
+    trace_events: Vec<Event>,
+    display_time_unit: &'static str,
+    other_data: Value,
+}
 
 /// One event of the format.
 #[derive(Serialize)]
@@ -23,43 +39,60 @@ struct Event {
     dur: Option<u64>,
     pid: u32,
     tid: usize,
+    #[serde(skip_serializing_if = "Value::is_null")]
     args: Value,
 }
 
+/// What 0 would name is the idle process.
+const PROCESS: u32 = 1;
 /// The track of the streams; those of the modules follow.
-const STREAMS: usize = 0;
+const STREAMS: usize = 1;
 const TRACKS: [&str; 4] = ["streams", "load", "compute", "store"];
 
-/// The timelines of streams that ran one after the other: each with its name, its raw instructions and a
-/// report with its timings.
-pub fn trace(design: &Design, streams: &[(String, &[u8], &CycleReport)]) -> Value {
-    let mut events: Vec<Event> = TRACKS.iter().enumerate().map(track).collect();
-    let total: u64 = streams.iter().map(|(.., report)| report.cycles).sum();
-    let bin = (total / POINTS).max(16);
-    let mut start = 0;
-    for (name, insns, report) in streams {
-        events.push(Event {
-            args: json!({"cycles": report.cycles, "modules": modules(report)}),
-            ..slice(name.clone(), "stream", STREAMS, start, report.cycles)
-        });
-        instructions(design, insns, report, start, &mut events);
-        bandwidth(report, bin, start, &mut events);
-        start += report.cycles;
+impl Timeline {
+    /// That of streams that ran one after the other: each with its name, its raw instructions and a report with
+    /// its timings.
+    pub fn new(design: &Design, streams: &[(String, &[u8], &CycleReport)]) -> Timeline {
+        let mut events = vec![named("process_name", STREAMS, &design.config().target)];
+        let tracks = TRACKS.iter().zip(STREAMS..);
+        events.extend(tracks.map(|(name, track)| named("thread_name", track, name)));
+        let total: u64 = streams.iter().map(|(.., report)| report.cycles).sum();
+        let bin = (total / POINTS).max(16);
+        let mut start = 0;
+        for (name, insns, report) in streams {
+            events.push(Event {
+                args: json!({"cycles": report.cycles, "modules": modules(report)}),
+                ..slice(name.clone(), "stream", STREAMS, start, report.cycles)
+            });
+            instructions(design, insns, report, start, &mut events);
+            bandwidth(report, bin, start, &mut events);
+            start += report.cycles;
+        }
+        Timeline {
+            trace_events: events,
+            display_time_unit: "ns",
+            other_data: json!({"unit": "1 us is 1 cycle", "clock_mhz": design.config().clock_mhz}),
+        }
     }
-    json!({
-        "traceEvents": events,
-        "displayTimeUnit": "ns",
-        "otherData": {"unit": "1 us is 1 cycle", "clock_mhz": design.config().clock_mhz},
-    })
+
+    /// Writes it as a file, replacing what was there.
+    pub fn write(&self, path: &Path) -> Result<()> {
+        let write = || -> io::Result<()> {
+            let mut file = BufWriter::new(File::create(path)?);
+            serde_json::to_writer(&mut file, self)?;
+            file.flush()
+        };
+        write().map_err(cannot_write(path))
+    }
 }
 
-fn track((tid, name): (usize, &&str)) -> Event {
+/// A name of the process or of a track.
+fn named(what: &str, tid: usize, name: &str) -> Event {
     Event {
-        name: "thread_name".into(),
         ph: 'M',
         dur: None,
         args: json!({"name": name}),
-        ..slice(String::new(), "", tid, 0, 0)
+        ..slice(what.to_owned(), "", tid, 0, 0)
     }
 }
 
@@ -70,7 +103,7 @@ fn slice(name: String, cat: &'static str, tid: usize, ts: u64, dur: u64) -> Even
         ph: 'X',
         ts,
         dur: Some(dur),
-        pid: 0,
+        pid: PROCESS,
         tid,
         args: Value::Null,
     }
@@ -99,8 +132,7 @@ fn instructions(
         let ready = timing.ready.max(from[module]);
         let taken = timing.taken.max(ready);
         if taken > ready {
-            let queues = pops(timing.module, insn.deps).map(|queue: TokenQueue| queue.to_string());
-            let name = format!("wait {}", queues.collect::<Vec<_>>().join(", "));
+            let name = format!("wait {}", names(pops(timing.module, insn.deps)));
             events.push(slice(name, "token", tid, start + ready, taken - ready));
         }
         let (text, end) = (asm::print_insn(design, &insn), timing.retired + 1);
@@ -108,8 +140,18 @@ fn instructions(
             args: arguments(timing),
             ..slice(text, "instruction", tid, start + taken, end - taken)
         });
+        if timing.committed > timing.finished {
+            let done = (timing.finished + 1).max(taken);
+            let name = format!("room {}", names(pushes(timing.module, insn.deps)));
+            events.push(slice(name, "room", tid, start + done, end - done));
+        }
         from[module] = end;
     }
+}
+
+fn names(queues: impl Iterator<Item = TokenQueue>) -> String {
+    let names: Vec<_> = queues.map(|queue| queue.to_string()).collect();
+    names.join(", ")
 }
 
 fn arguments(timing: &InsnTiming) -> Value {

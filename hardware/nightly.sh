@@ -1,0 +1,47 @@
+#!/usr/bin/env bash
+# What of the hardware is too slow for CI: some hours of two processors.
+#
+#     hardware/nightly.sh [resources] [ecp5] [cosim] [mutate]
+#
+# Without arguments all four parts run, whatever becomes of the ones before. Installs nothing: a part whose
+# programs are missing says what they are, and fails. The last lines say how each part ended.
+set -uo pipefail
+cd "$(dirname "$0")/.."
+
+vta() { cargo run --release --quiet --bin vta -- "$@"; }
+
+# Yosys synthesizes five designs; the `pynq` preset has to fit its device.
+resources() { python3 hardware/fpga/resources.py; }
+# Yosys and nextpnr place and route 8x8 int8; it has to reach 75 MHz.
+ecp5() { python3 hardware/fpga/ecp5.py; }
+# 200 random programs on each design, 1000 on the default one; each thing of the coverage table 100 times.
+cosim() { vta cosim --all --programs 200 --seed 1 --coverage --goal 100; }
+# Each of the deliberate bugs is caught.
+mutate() { vta mutate; }
+
+parts=("$@")
+[ $# -gt 0 ] || parts=(resources ecp5 cosim mutate)
+for part in "${parts[@]}"; do
+    case $part in
+    resources | ecp5 | cosim | mutate) ;;
+    *)
+        echo "error: no part \`$part\`; there are resources, ecp5, cosim and mutate" >&2
+        exit 2
+        ;;
+    esac
+done
+
+summary=()
+failed=0
+for part in "${parts[@]}"; do
+    echo "== $part"
+    start=$SECONDS
+    if "$part"; then outcome=passed; else
+        outcome=FAILED
+        failed=1
+    fi
+    summary+=("$(printf '%-10s %s, %d s' "$part" "$outcome" $((SECONDS - start)))")
+done
+echo
+printf '%s\n' "${summary[@]}"
+exit $failed
