@@ -336,7 +336,11 @@ impl Cosim {
             "cycles",
             "differences",
         ];
-        let mut text = output::table(&headers, &rows.collect::<Vec<_>>());
+        let rows: Vec<_> = rows.collect();
+        let mut text = match rows[..] {
+            [] => String::new(),
+            _ => output::table(&headers, &rows),
+        };
         if self.coverage {
             let rows = report.coverage.iter().map(|met| {
                 let rare = if met.count < report.goal { "rare" } else { "" };
@@ -362,6 +366,9 @@ impl Cosim {
             }
         }
         if let Some(failed) = &report.failure {
+            if !text.is_empty() {
+                text.push('\n');
+            }
             text += &describe(failed);
         }
         text
@@ -377,7 +384,7 @@ fn describe(failed: &Failed) -> String {
         .stalls
         .map_or("none".to_owned(), |seed| seed.to_string());
     format!(
-        "\n{}, program of seed {}:\n{}\nsmall, on a memory of latency {} with stalls {stalls}, pointers {}:\n{}\n{}\nagain: {}\n",
+        "{}, program of seed {}:\n{}\nsmall, on a memory of latency {} with stalls {stalls}, pointers {}:\n{}\n{}\nagain: {}\n",
         failed.design,
         failed.seed,
         indent(&failed.differences),
