@@ -55,6 +55,7 @@ module vta_compute
   output logic [OutBits-1:0]     out_wdata_o,
 
   output logic                   slot_o,      // a GEMM or ALU slot is issued
+  output logic                   load_we_o,   // a load writes
   output logic                   finished_o,  // FINISH has retired
   output logic                   fault_o,
   output fault_e                 fault_code_o
@@ -277,6 +278,7 @@ module vta_compute
     .out_wdata_o
   );
 
+  assign load_we_o = load_write.we;
   assign fault_o = sequencer_fault || load_fault;
   assign fault_code_o = sequencer_fault ? sequencer_fault_code : load_fault_code;
 

@@ -214,7 +214,7 @@ module vta_top
   logic [WgtBits-1:0] wgt_rdata;
   logic [OutBits-1:0] out_wdata, out_rdata;
   logic [AccSlices-1:0] out_we;
-  logic slot, finished;
+  logic slot, compute_load_we, finished;
 
   vta_compute u_compute (
     .clk_i,
@@ -253,6 +253,7 @@ module vta_top
     .out_waddr_o(out_waddr),
     .out_wdata_o(out_wdata),
     .slot_o(slot),
+    .load_we_o(compute_load_we),
     .finished_o(finished),
     .fault_o(fault[2]),
     .fault_code_o(fault_code[2])
@@ -310,9 +311,8 @@ module vta_top
     .out_rdata_o(out_rdata)
   );
 
-  // Micro-ops that are cleared are not seen here; there are at most 2^13 of them.
   logic moved;
-  assign moved = retire_o != '0 || slot || load_write.we || out_we != '0
+  assign moved = retire_o != '0 || slot || load_write.we || compute_load_we
       || (m_axi_arvalid && m_axi_arready)
       || (m_axi_rvalid && m_axi_rready) || (m_axi_awvalid && m_axi_awready)
       || (m_axi_wvalid && m_axi_wready) || (m_axi_bvalid && m_axi_bready);

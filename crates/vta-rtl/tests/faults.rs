@@ -135,6 +135,28 @@ fn a_hang_ends_at_the_limit() {
     );
 }
 
+/// Zeros are written one a cycle and come from no bus: 6000 of micro-ops, and as many elements elsewhere as
+/// fit.
+#[test]
+fn clearing_is_movement() {
+    let Some(mut sim) = hardware() else {
+        return;
+    };
+    let options = RtlOptions {
+        watchdog: 300,
+        ..RtlOptions::default()
+    };
+    for (memory, x) in [("uop", 200), ("acc", 60), ("inp", 60), ("wgt", 30)] {
+        let text = format!("load.{memory} y=0 x={x} pad=15,15,0,0 push_next\nfinish pop_prev");
+        let text = match memory {
+            "uop" | "acc" => text.replace("push_next", "").replace("pop_prev", ""),
+            _ => text,
+        };
+        let report = run(&mut sim, &text, &options).unwrap_or_else(|error| panic!("{error}"));
+        assert!(report.cycles > 30 * x, "{text}: {} cycles", report.cycles);
+    }
+}
+
 #[test]
 fn state_is_kept_only_where_it_is_asked_for() {
     let Some(mut sim) = hardware() else {
