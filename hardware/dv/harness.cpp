@@ -80,13 +80,18 @@ class Model {
     forget_bursts();
     top_->rst_ni = 0;
     for (int i = 0; i < 4; ++i) tick();
+    clear();
+    top_->rst_ni = 1;
+    tick();
+  }
+
+  // Memories zero, everything else as it is.
+  void clear() {
     for (const auto& scope : *context_->scopeNameMap()) {
       if (VerilatedVar* var = scope.second->varFind("mem")) {
         std::memset(var->datap(), 0, var->totalSize());
       }
     }
-    top_->rst_ni = 1;
-    tick();
   }
 
   bool write(uint32_t offset, uint32_t value) {
@@ -415,6 +420,8 @@ extern "C" {
 Model* vta_open(const char* wave) { return new Model(wave); }
 
 void vta_reset(Model* model) { model->reset(); }
+
+void vta_clear(Model* model) { model->clear(); }
 
 void vta_close(Model* model) { delete model; }
 

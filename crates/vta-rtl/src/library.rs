@@ -85,6 +85,7 @@ macro_rules! library {
 library! {
     open = b"vta_open\0": fn(*const c_char) -> *mut Model;
     reset = b"vta_reset\0": fn(*mut Model);
+    clear = b"vta_clear\0": fn(*mut Model);
     close = b"vta_close\0": fn(*mut Model);
     write = b"vta_write\0": fn(*mut Model, u32, u32) -> bool;
     read = b"vta_read\0": fn(*mut Model, u32, *mut u32) -> bool;

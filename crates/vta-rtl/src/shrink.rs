@@ -61,8 +61,14 @@ impl<F: FnMut(&Trial) -> bool> Shrinker<'_, F> {
         shows
     }
 
-    /// The image in its place and a plain memory, if the cause is not there.
+    /// No run before, the image in its place and a plain memory, if the cause is not there.
     fn memory(&mut self) {
+        let mut trial = self.trial.clone();
+        trial.before = None;
+        self.attempts += 1;
+        if (self.shows)(&trial) {
+            self.trial = trial;
+        }
         let mut trial = self.trial.clone();
         trial.placement = Placement::default();
         self.attempts += 1;

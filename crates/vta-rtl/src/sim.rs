@@ -78,6 +78,8 @@ pub struct RtlSim {
     clear: bool,
     /// Whether the last run ended as it should.
     sound: bool,
+    /// Whether it ended at all, so that the hardware takes a launch.
+    ended: bool,
 }
 
 // SAFETY: a handle owns all that it points to and may be used by one thread after another.
@@ -117,7 +119,15 @@ impl RtlSim {
             handle,
             clear: true,
             sound: true,
+            ended: true,
         }
+    }
+
+    /// The hardware after reset again. It needs none between runs: this is for who wants no traces of them.
+    pub fn reset(&mut self) {
+        // SAFETY: the handle is open.
+        unsafe { (self.model.library.reset)(self.handle) };
+        (self.clear, self.sound, self.ended) = (true, true, true);
     }
 
     /// The design that it is.
@@ -136,12 +146,15 @@ impl RtlSim {
         options: &RtlOptions,
     ) -> Result<RtlReport, RtlError> {
         let insns = self.stream(dram, address, count)?;
+        if !self.ended {
+            self.reset();
+        }
         let goes_on = self.clear || options.keep_state && self.sound;
         if !goes_on {
             // SAFETY: the handle is open.
-            unsafe { (self.model.library.reset)(self.handle) };
+            unsafe { (self.model.library.clear)(self.handle) };
         }
-        (self.clear, self.sound) = (false, false);
+        (self.clear, self.sound, self.ended) = (false, false, false);
         self.write(Register::InsnCount, insns.into())?;
         self.write(Register::InsnBase, address)?;
         self.write(Register::Watchdog, options.watchdog.into())?;
@@ -158,6 +171,7 @@ impl RtlSim {
             }
             Status::Broken => return Err(self.broken()),
         }
+        self.ended = true;
         self.check_fault()?;
         let retired = Module::ALL.iter().map(|module| self.retired(*module));
         let report = RtlReport {

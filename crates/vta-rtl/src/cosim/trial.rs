@@ -31,6 +31,8 @@ pub struct Trial {
     pub memory: MemoryModel,
     /// Where the hardware has the image.
     pub placement: Placement,
+    /// Seed of what the hardware runs before, if it does.
+    pub before: Option<u64>,
 }
 
 impl Trial {
@@ -52,6 +54,7 @@ impl Trial {
         };
         let mut trial = Trial::new(program, rng.random_range(0..32), memory);
         trial.placement = Placement::draw(design, &mut rng, &trial.image);
+        trial.before = Some(seed);
         trial
     }
 
@@ -71,6 +74,7 @@ impl Trial {
             count: (insns.len() / INSN_BYTES) as u64,
             memory,
             placement: Placement::default(),
+            before: None,
         }
     }
 
