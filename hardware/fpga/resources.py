@@ -48,14 +48,17 @@ def package(name, path):
     path.write_bytes(subprocess.run(command, cwd=HARDWARE.parent, check=True, stdout=subprocess.PIPE).stdout)
 
 
-def synthesize(name, script):
-    """Runs a Yosys script over the RTL of a design, in a folder of its own; gives the folder."""
+def synthesize(name, script, top="vta_top"):
+    """Runs a Yosys script over the RTL of a design, in a folder of its own; gives the folder.
+
+    A `top` other than the accelerator is a file beside this one.
+    """
     folder = Path(tempfile.mkdtemp(prefix=f"vta-{name}-"))
-    for file in (HARDWARE / "rtl").glob("*.sv"):
+    for file in [*(HARDWARE / "rtl").glob("*.sv"), *(HARDWARE / "fpga").glob(f"{top}.sv")]:
         shutil.copy(file, folder)
     package(name, folder / "vta_pkg.sv")
     rest = sorted(file.name for file in folder.glob("*.sv") if file.name != "vta_pkg.sv")
-    read = f"read_slang -j 1 -D SYNTHESIS --top vta_top vta_pkg.sv {' '.join(rest)}"
+    read = f"read_slang -j 1 -D SYNTHESIS --top {top} vta_pkg.sv {' '.join(rest)}"
     log = folder / "yosys.log"
     # Relative paths: the WebAssembly build of Yosys sees only the folder it starts in.
     run = subprocess.run([yosys(), "-q", "-l", log.name, "-p", f"{read}; {script}"], cwd=folder)
