@@ -53,7 +53,7 @@ impl Timeline {
     /// That of streams that ran one after the other: each with its name, its raw instructions and a report with
     /// its timings.
     pub fn new(design: &Design, streams: &[(String, &[u8], &CycleReport)]) -> Timeline {
-        let mut events = vec![named("process_name", STREAMS, &design.config().target)];
+        let mut events = vec![named("process_name", STREAMS, "VTA")];
         let tracks = TRACKS.iter().zip(STREAMS..);
         events.extend(tracks.map(|(name, track)| named("thread_name", track, name)));
         let total: u64 = streams.iter().map(|(.., report)| report.cycles).sum();

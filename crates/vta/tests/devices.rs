@@ -1,11 +1,14 @@
 //! The digits network on every simulated device, and what they tell of its time.
 
 use vta::{DeviceKind, Devices, Module, Options, Samples, digits};
+use vta_graph::Tensor;
 use vta_isa::Design;
+use vta_program::Program;
+use vta_rtl::RtlModel;
 use vta_sim::MemoryModel;
 
-#[test]
-fn the_cycle_simulator_gives_the_same_bytes_and_a_timeline() {
+/// The digits network on the default design, and an input.
+fn digits_network() -> (Program, Tensor) {
     let model = digits::model().unwrap();
     let preprocess = digits::recipe().resolve(&model).unwrap();
     let options = Options {
@@ -16,7 +19,49 @@ fn the_cycle_simulator_gives_the_same_bytes_and_a_timeline() {
     let program = vta::compile(&model, &options, &()).unwrap().program;
     let photo = vta::parse_image(digits::SAMPLE).unwrap();
     let input = Samples::from_image(&photo, &preprocess, model.input().unwrap());
-    let input = [input.get(0).unwrap()];
+    (program, input.get(0).unwrap())
+}
+
+fn load(program: &Program, kind: &DeviceKind) -> Module {
+    let devices = Devices::new(&Design::default(), kind, &()).unwrap();
+    Module::load_on(program.clone(), &devices).unwrap()
+}
+
+#[test]
+fn the_hardware_gives_the_same_bytes_and_the_same_cycles() {
+    if let Err(error) = RtlModel::tools() {
+        println!("skipped: {error}");
+        return;
+    }
+    let (program, input) = digits_network();
+    let memory = MemoryModel {
+        latency: 30,
+        stalls: Some(5),
+    };
+    let kinds = [
+        DeviceKind::default(),
+        DeviceKind::Cycle {
+            memory,
+            trace: false,
+        },
+        DeviceKind::Rtl { memory, wave: None },
+    ];
+    let [functional, cycle, hardware] = kinds.map(|kind| {
+        let mut module = load(&program, &kind);
+        let outputs = module.run(std::slice::from_ref(&input)).unwrap();
+        let (memory, counters) = (module.memory().unwrap(), module.counters());
+        ((outputs, memory, counters), module.stats().cycles())
+    });
+    assert!(functional.0 == cycle.0);
+    assert!(functional.0 == hardware.0);
+    assert_eq!((functional.1, cycle.1), (None, hardware.1));
+    assert!(hardware.1 > Some(0));
+}
+
+#[test]
+fn the_cycle_simulator_gives_the_same_bytes_and_a_timeline() {
+    let (program, input) = digits_network();
+    let input = [input];
     let mut plain = Module::load(program.clone()).unwrap();
     let expected = plain.run(&input).unwrap();
     assert_eq!(plain.stats().cycles(), None);
@@ -31,8 +76,7 @@ fn the_cycle_simulator_gives_the_same_bytes_and_a_timeline() {
             memory,
             trace: true,
         };
-        let devices = Devices::new(&Design::default(), &kind, &()).unwrap();
-        let mut module = Module::load_on(program.clone(), &devices).unwrap();
+        let mut module = load(&program, &kind);
         assert_eq!(module.run(&input).unwrap(), expected);
         assert_eq!(module.counters(), plain.counters());
         cycles.push(module.stats().cycles().unwrap());
@@ -58,7 +102,7 @@ fn the_cycle_simulator_gives_the_same_bytes_and_a_timeline() {
         for track in 2..=4 {
             let slices = events
                 .iter()
-                .filter(|e| e["tid"] == track && e["ph"] == "X");
+                .filter(|e| e["tid"] == track && e["ph"] == "X" && e["cat"] != "room");
             let mut end = 0;
             for slice in slices {
                 assert!(number(slice, "ts") >= end, "{slice}");
