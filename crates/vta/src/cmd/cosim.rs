@@ -134,6 +134,8 @@ struct Failed {
     stalls: Option<u64>,
     /// Of micro-ops, inputs, weights, accumulators and outputs.
     pointers: Vec<String>,
+    /// Whether the hardware has to run something else before.
+    after_another: bool,
     assembly: Vec<String>,
     small_differences: Vec<String>,
     rerun: String,
@@ -282,6 +284,7 @@ impl Cosim {
                 .iter()
                 .map(|pointer| format!("{pointer:#x}"))
                 .collect(),
+            after_another: small.before.is_some(),
             assembly: insns
                 .map(|insn| asm::print_insn(&job.design, &insn))
                 .collect(),
@@ -383,8 +386,12 @@ fn describe(failed: &Failed) -> String {
     let stalls = failed
         .stalls
         .map_or("none".to_owned(), |seed| seed.to_string());
+    let after = match failed.after_another {
+        true => ", after another program",
+        false => "",
+    };
     format!(
-        "{}, program of seed {}:\n{}\nsmall, on a memory of latency {} with stalls {stalls}, pointers {}:\n{}\n{}\nagain: {}\n",
+        "{}, program of seed {}:\n{}\nsmall, on a memory of latency {} with stalls {stalls}, pointers {}{after}:\n{}\n{}\nagain: {}\n",
         failed.design,
         failed.seed,
         indent(&failed.differences),
