@@ -31,6 +31,12 @@ for part in "${parts[@]}"; do
     esac
 done
 
+for program in cargo python3; do
+    command -v "$program" >/dev/null && continue
+    echo "error: no $program on the search path; README.md says what this project needs" >&2
+    exit 1
+done
+
 summary=()
 failed=0
 for part in "${parts[@]}"; do

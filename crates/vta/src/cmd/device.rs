@@ -33,7 +33,7 @@ pub(super) struct OnDevice {
     /// Write the timeline of modules and memory, for Perfetto (ui.perfetto.dev).
     #[arg(long, value_name = "FILE.json")]
     pub(super) trace: Option<PathBuf>,
-    /// Write the waveforms of all signals, two units of time a cycle.
+    /// Write the waveforms of all signals: two units of time and about a kilobyte a cycle.
     #[arg(long, value_name = "FILE.fst")]
     pub(super) wave: Option<PathBuf>,
 }
