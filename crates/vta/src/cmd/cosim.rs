@@ -81,7 +81,7 @@ fn stalls(text: &str) -> std::result::Result<Stalls, String> {
     }
 }
 
-fn programs(text: &str) -> std::result::Result<u64, String> {
+pub(super) fn programs(text: &str) -> std::result::Result<u64, String> {
     match number(text)? {
         0 => Err("give 1 or more".to_owned()),
         programs => Ok(programs),

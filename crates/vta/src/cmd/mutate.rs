@@ -7,6 +7,7 @@ use serde::Serialize;
 use vta::{Error, Progress, Result};
 use vta_rtl::{Catch, Mutation, SOURCES, mutations, try_mutations};
 
+use super::cosim::programs;
 use crate::bar::Bar;
 use crate::output;
 use crate::parse::number;
@@ -21,7 +22,7 @@ pub(super) struct Mutate {
     #[arg(value_name = "FILE.sv")]
     files: Vec<String>,
     /// Programs after which a bug is not caught.
-    #[arg(long, value_name = "N", default_value = "200", value_parser = number)]
+    #[arg(long, value_name = "N", default_value = "200", value_parser = programs)]
     programs: u64,
     /// Seed of the first program; each further one has the next.
     #[arg(long, value_name = "N", default_value = "1", value_parser = number)]
