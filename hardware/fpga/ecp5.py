@@ -36,10 +36,10 @@ def main():
     parser.add_argument("name", nargs="?", default="ecp5", metavar="NAME")
     args = parser.parse_args()
     folder = synthesize(args.name, "synth_ecp5 -abc9 -top vta_measured -json vta.json", "vta_measured")
-    # The ports are placed wherever there is a pin: a board's constraints are not part of this measurement.
     command = [nextpnr(), "--85k", "--package", "CABGA756", "--speed", "8", "--json", "vta.json",
-               "--textcfg", "vta.config", "--report", "report.json", "--freq", str(args.mhz * MARGIN), "--seed", str(args.seed), *PLACER,
-               "--lpf-allow-unconstrained", "--timing-allow-fail", "--quiet", "--log", "nextpnr.log"]
+               "--textcfg", "vta.config", "--report", "report.json", "--seed", str(args.seed),
+               "--freq", str(args.mhz * MARGIN), *PLACER, "--lpf-allow-unconstrained", "--timing-allow-fail",
+               "--quiet", "--log", "nextpnr.log"]
     if subprocess.run(command, cwd=folder).returncode != 0:
         sys.exit(f"error: nextpnr failed; its log is {folder / 'nextpnr.log'}")
     report = json.loads((folder / "report.json").read_text())
