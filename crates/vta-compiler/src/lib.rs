@@ -12,6 +12,7 @@ mod check;
 pub mod emit;
 pub mod epilogue;
 mod error;
+mod layers;
 mod lower;
 pub mod ops;
 pub mod partition;

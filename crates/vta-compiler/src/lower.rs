@@ -22,6 +22,8 @@ pub struct Lowered {
     pub naive: Program,
     /// The nest in its end form.
     pub scheduled: Program,
+    /// What the schedule chose, in registers of a tile, for a person.
+    pub schedule: String,
     /// Elements of parameter `p`: `[channel block, vector, batch lane, lane]`.
     pub vectors: Vec<i32>,
     /// Elements of parameter `e`, identity weights: `[block_out, block_in]`.
@@ -72,6 +74,7 @@ pub(crate) fn lower(
             Lowered {
                 naive,
                 scheduled,
+                schedule: tile.to_string(),
                 vectors: vectors(steps, design),
                 identity: Vec::new(),
             }
@@ -92,6 +95,7 @@ pub(crate) fn lower(
             Lowered {
                 naive,
                 scheduled,
+                schedule: tile.to_string(),
                 vectors: vectors(&steps.epilogue, design),
                 identity: steps.entry.weights(design),
             }

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use vta_graph::passes::{dense_to_conv, fold_bias, pack};
 use vta_graph::{Graph, NodeId};
 use vta_isa::{Design, PAGE_BYTES};
-use vta_program::{CommandStream, ImageSection, Place, Placement, Program, SlotId, Step};
+use vta_program::{
+    CommandStream, ImageSection, InsnRange, Place, Placement, Program, SlotId, Step,
+};
 
 use crate::arena::{Arena, leaves_segment};
 use crate::error::CompileError;
@@ -14,7 +16,7 @@ use crate::partition::{self, Partition};
 use crate::segment::{self, Segment};
 use crate::slots::Slots;
 use crate::tokens::Serial;
-use crate::{check, plan};
+use crate::{check, layers, plan};
 
 /// A compiled network with what the compiler thought on its way.
 #[derive(Clone, Debug)]
@@ -42,8 +44,9 @@ pub fn compile(integer: &Graph, design: &Design) -> Result<Compiled, CompileErro
     let nests = nests(&graph, &origin, &partition, design)?;
     let arena = Arena::plan(&graph, &segments, &nests, design);
     let mut program = assemble(&graph, &segments, &arena, design)?;
-    emit(&mut program, &graph, &segments, &nests, arena, design)?;
+    let emitted = emit(&mut program, &graph, &segments, &nests, arena, design)?;
     program.placement = placement(&graph, &segments, &reasons, design);
+    program.layers = layers::layers(&graph, &segments, &nests, &emitted);
     check::streams(&program, design)?;
     Ok(Compiled {
         program,
@@ -137,11 +140,13 @@ fn assemble(
         preprocess: None,
         labels: Vec::new(),
         placement: Vec::new(),
+        layers: Vec::new(),
         notes: BTreeMap::new(),
     })
 }
 
-/// One stream for each accelerated segment, then the micro-ops behind everything else.
+/// One stream for each accelerated segment, then the micro-ops behind everything else. Gives the
+/// instructions of each node.
 fn emit(
     program: &mut Program,
     graph: &Graph,
@@ -149,7 +154,8 @@ fn emit(
     nests: &[(NodeId, Lowered)],
     arena: Arena,
     design: &Design,
-) -> Result<(), CompileError> {
+) -> Result<BTreeMap<NodeId, InsnRange>, CompileError> {
+    let mut emitted = BTreeMap::new();
     let lowered: BTreeMap<NodeId, &Lowered> = nests.iter().map(|(id, l)| (*id, l)).collect();
     let mut commands = CommandStream::new(design);
     let mut streams = Vec::new();
@@ -157,6 +163,7 @@ fn emit(
         let mut serial = Serial::default();
         for &id in &segment.nodes {
             let node = graph.node(id);
+            let first = commands.insns().len() as u32;
             lower::emit(
                 &lowered[&id].scheduled,
                 &arena.params(graph, id),
@@ -167,6 +174,12 @@ fn emit(
                 node: node.name.clone(),
                 source,
             })?;
+            let range = InsnRange {
+                stream: streams.len() as u32,
+                first,
+                count: commands.insns().len() as u32 - first,
+            };
+            emitted.insert(id, range);
         }
         let stream = streams.len();
         let finished = commands
@@ -190,7 +203,7 @@ fn emit(
             .map_err(|source| CompileError::Stream { stream, source })?;
         program.streams.push(bytes);
     }
-    Ok(())
+    Ok(emitted)
 }
 
 /// Where each node of the packed graph runs, in the order of execution.

@@ -11,6 +11,7 @@
 mod graph;
 mod infer;
 pub mod interp;
+mod macs;
 mod op;
 mod tensor;
 pub mod text;

@@ -33,6 +33,7 @@ impl Program {
     ///   [`MAX_SLOT_ELEMS`] elements;
     /// - transfers lie in the arena and have the width of the slot's type;
     /// - every slot is filled before it is read;
+    /// - layers are none, or as many as placements; their instructions lie in the streams, in order, apart;
     /// - preprocessing parameters are usable ([`crate::Preprocess::check`]).
     pub fn check(&self) -> Result<Design, ProgramError> {
         let design = self.config.clone().design();
@@ -49,6 +50,7 @@ impl Program {
         }
         self.check_slots()?;
         self.check_steps()?;
+        self.check_layers()?;
         if let Some(preprocess) = &self.preprocess {
             let checked = preprocess.check();
             checked.map_err(|e| ProgramError(format!("preprocessing: {e}")))?;
@@ -69,6 +71,30 @@ impl Program {
                 self.arena_bytes
             );
             end = section.offset + len;
+        }
+        Ok(())
+    }
+
+    fn check_layers(&self) -> Result<(), ProgramError> {
+        let (layers, placed) = (self.layers.len(), self.placement.len());
+        ensure!(
+            layers == 0 || layers == placed,
+            "{layers} layers for {placed} operators: there must be one for each, or none"
+        );
+        let mut end = (0, 0);
+        for (i, layer) in self.layers.iter().enumerate() {
+            let Some(insns) = layer.insns else { continue };
+            let first = u64::from(insns.first);
+            let last = first + u64::from(insns.count);
+            let stream = self.streams.get(insns.stream as usize);
+            let len = stream.map_or(0, |stream| stream.len() / INSN_BYTES) as u64;
+            ensure!(
+                insns.count > 0 && last <= len && (insns.stream, first) >= end,
+                "layer {i}: instructions {first} to {last} of stream {} are none, overlap those of \
+                 the layer before or leave the stream of {len}",
+                insns.stream
+            );
+            end = (insns.stream, last);
         }
         Ok(())
     }

@@ -23,13 +23,13 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use vta_isa::HwConfig;
 
-use crate::program::{ImageSection, Placement, Program, Slot, SlotId, Step};
+use crate::program::{ImageSection, Layer, Placement, Program, Slot, SlotId, Step};
 use crate::{Preprocess, ProgramError};
 
 /// The first bytes of a container. Not text, so that a transfer as text is noticed.
 pub const MAGIC: [u8; 8] = *b"\x89VTA\r\n\x1a\n";
 /// The version of the format that is written and read.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 const DIGEST_AT: usize = 24;
 const SHA_AT: usize = 56;
@@ -75,6 +75,7 @@ struct Meta<'a> {
     preprocess: Cow<'a, Option<Preprocess>>,
     labels: Cow<'a, [String]>,
     placement: Cow<'a, [Placement]>,
+    layers: Cow<'a, [Layer]>,
     notes: Cow<'a, BTreeMap<String, String>>,
 }
 
@@ -96,6 +97,7 @@ impl Program {
             preprocess: Cow::Borrowed(&self.preprocess),
             labels: Cow::Borrowed(&self.labels),
             placement: Cow::Borrowed(&self.placement),
+            layers: Cow::Borrowed(&self.layers),
             notes: Cow::Borrowed(&self.notes),
         };
         let config = self.config.to_json().into_bytes();
@@ -244,6 +246,7 @@ fn read_program(sections: &[(u32, &[u8])]) -> Result<Program, ContainerError> {
         preprocess: meta.preprocess.into_owned(),
         labels: meta.labels.into_owned(),
         placement: meta.placement.into_owned(),
+        layers: meta.layers.into_owned(),
         notes: meta.notes.into_owned(),
     })
 }

@@ -28,7 +28,9 @@ pub use dram::{AllocError, DramAllocator, SubBuffers};
 pub use kernel::{KernelId, KernelPool};
 pub use mismatch::{DesignMismatch, DifferingKey};
 pub use preprocess::{IntegerInput, Layout, Preprocess, Resize};
-pub use program::{DTYPES, ImageSection, Place, Placement, Program, Slot, SlotId, Step};
+pub use program::{
+    DTYPES, ImageSection, InsnRange, Layer, Place, Placement, Program, Slot, SlotId, Step,
+};
 pub use relocate::{RelocateError, dram_range, mem_insn, relocate};
 pub use stream::{CommandStream, Loop, Operand, Stream};
 pub use stream_error::StreamError;

@@ -1,9 +1,10 @@
 //! What a compiled network is.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
-use vta_isa::HwConfig;
+use vta_isa::{HwConfig, INSN_BYTES};
 
 use crate::Preprocess;
 
@@ -43,6 +44,8 @@ pub struct Program {
     pub labels: Vec<String>,
     /// Where each operator of the network runs, and why there.
     pub placement: Vec<Placement>,
+    /// What each operator of `placement`, in its order, is to an account of time; empty if nobody keeps one.
+    pub layers: Vec<Layer>,
     /// Whatever a report should repeat (how it was calibrated, say).
     pub notes: BTreeMap<String, String>,
 }
@@ -162,4 +165,47 @@ pub struct Placement {
     pub device: Place,
     /// Why there.
     pub reason: String,
+}
+
+/// An operator of the network, as an account of time needs to know it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Layer {
+    /// Logical extents of its operands and result, for a person.
+    pub shape: String,
+    /// Multiply-accumulates that it means, without those of padding to blocks.
+    pub macs: u64,
+    /// How the accelerator goes about it, for a person; empty on the host.
+    pub schedule: String,
+    /// Its instructions, if it has any.
+    pub insns: Option<InsnRange>,
+}
+
+/// Instructions of a stream that follow one another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct InsnRange {
+    /// Index in [`Program::streams`].
+    pub stream: u32,
+    /// The first instruction.
+    pub first: u32,
+    /// How many, at least one.
+    pub count: u32,
+}
+
+impl InsnRange {
+    /// Their positions in the stream.
+    pub fn indices(&self) -> Range<usize> {
+        let first = self.first as usize;
+        first..first + self.count as usize
+    }
+
+    /// Their bytes in those of the stream.
+    ///
+    /// # Panics
+    /// If the stream has no such instructions, which [`Program::check`] rules out.
+    pub fn bytes<'a>(&self, stream: &'a [u8]) -> &'a [u8] {
+        let Range { start, end } = self.indices();
+        &stream[start * INSN_BYTES..end * INSN_BYTES]
+    }
 }

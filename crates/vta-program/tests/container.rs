@@ -9,8 +9,8 @@ use rand_chacha::ChaCha8Rng;
 use sha2::{Digest, Sha256};
 use vta_isa::{Design, HwConfig, MemType, Module};
 use vta_program::{
-    Block2d, CommandStream, ContainerError, ImageSection, IntegerInput, Layout, Loop, Place,
-    Placement, Preprocess, Program, Resize, Slot, Step, bits,
+    Block2d, CommandStream, ContainerError, ImageSection, InsnRange, IntegerInput, Layer, Layout,
+    Loop, Place, Placement, Preprocess, Program, Resize, Slot, Step, bits,
 };
 
 /// A small program that uses every part of the format.
@@ -104,6 +104,16 @@ fn program() -> Program {
             device: Place::Vta,
             reason: "fits".into(),
         }],
+        layers: vec![Layer {
+            shape: "1x16x2x2".into(),
+            macs: 1 << 40,
+            schedule: "all at once".into(),
+            insns: Some(InsnRange {
+                stream: 0,
+                first: 1,
+                count: 3,
+            }),
+        }],
         notes: BTreeMap::from([("calibration".into(), "synthetic:1".into())]),
     }
 }
@@ -166,6 +176,10 @@ fn forged_files_are_read_or_refused() {
 
 type Change = fn(&mut Program);
 
+fn insns(program: &mut Program) -> &mut InsnRange {
+    program.layers[0].insns.as_mut().unwrap()
+}
+
 #[test]
 fn messages_name_the_rule() {
     let refusal = |change: Change| {
@@ -173,7 +187,7 @@ fn messages_name_the_rule() {
         change(&mut p);
         p.to_bytes().unwrap_err().to_string()
     };
-    let cases: [(Change, &str); 11] = [
+    let cases: [(Change, &str); 15] = [
         (|p| p.arena_bytes = 1 << 40, "arena of 1099511627776 bytes"),
         (|p| p.image[1].offset = 600, "image section 1"),
         (|p| p.arena_bytes = 2050, "image section 1"),
@@ -218,6 +232,16 @@ fn messages_name_the_rule() {
             },
             "with 4 bits",
         ),
+        (|p| p.placement.clear(), "1 layers for 0 operators"),
+        (|p| insns(p).count = u32::MAX, "leave the stream"),
+        (|p| insns(p).stream = 1, "leave the stream"),
+        (
+            |p| {
+                p.placement.push(p.placement[0].clone());
+                p.layers.push(p.layers[0].clone());
+            },
+            "layer 1: instructions 1 to 4 of stream 0",
+        ),
     ];
     for (change, expected) in cases {
         let message = refusal(change);
@@ -226,10 +250,10 @@ fn messages_name_the_rule() {
     let text = Program::from_bytes(b"model.onnx").unwrap_err();
     assert_eq!(text, ContainerError::NotAProgram);
     let mut newer = program().to_bytes().unwrap();
-    newer[8] = 2;
+    newer[8] = 3;
     assert_eq!(
         Program::from_bytes(&newer).unwrap_err(),
-        ContainerError::Version(2)
+        ContainerError::Version(3)
     );
 }
 

@@ -19,5 +19,5 @@ mod sim_device;
 pub use cycle_device::CycleDevice;
 pub use device::{Device, DeviceError, ErrorKind, RunLimits, StreamRun};
 pub use memory::{DEFAULT_MEMORY, DeviceMemory};
-pub use network::{Network, NetworkError, RunStats, StepTime, StreamStats};
+pub use network::{Network, NetworkError, OperatorTime, RunStats, StepTime, StreamStats};
 pub use sim_device::SimDevice;

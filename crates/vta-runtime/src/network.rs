@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use vta_graph::interp::Interpreter;
-use vta_graph::{DType, Data, Graph, GraphError, Tensor, TensorType};
+use vta_graph::{DType, Data, Graph, GraphError, Node, Tensor, TensorType, ValueId};
 use vta_isa::INSN_BYTES;
 use vta_program::{
     DesignMismatch, MAX_SLOT_ELEMS, Program, ProgramError, RelocateError, Slot, SlotId, Step, bits,
@@ -91,6 +91,8 @@ pub struct RunStats {
     pub steps: Vec<StepTime>,
     /// Each stream, in the order in which they ran.
     pub streams: Vec<StreamStats>,
+    /// Each operator of the host, in the order in which they ran.
+    pub operators: Vec<OperatorTime>,
 }
 
 /// What one stream did.
@@ -114,6 +116,15 @@ impl RunStats {
 pub struct StepTime {
     /// `host`, `upload`, `run` or `download`.
     pub what: &'static str,
+    /// Wall-clock time.
+    pub time: Duration,
+}
+
+/// How long an operator of the host took.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OperatorTime {
+    /// Name of its node.
+    pub node: String,
     /// Wall-clock time.
     pub time: Duration,
 }
@@ -275,6 +286,7 @@ impl<D: Device> Network<D> {
         self.stats.counters = Counters::default();
         self.stats.steps.clear();
         self.stats.streams.clear();
+        self.stats.operators.clear();
         let steps = std::mem::take(&mut self.steps);
         let result = (steps.iter().enumerate()).try_for_each(|(i, step)| self.step(i, step));
         self.steps = steps;
@@ -340,7 +352,8 @@ impl<D: Device> Network<D> {
                 outputs,
             } => {
                 let given: Vec<Tensor> = inputs.iter().map(|&s| self.value(s).clone()).collect();
-                let results = graph.run(&given);
+                let mut operators = OperatorTimes::new(graph.graph(), &mut self.stats.operators);
+                let results = graph.run_with(&given, &mut |value, _| operators.made(value));
                 let results = results.map_err(|error| NetworkError::Host { step: index, error })?;
                 for (&slot, tensor) in outputs.iter().zip(results) {
                     self.values[slot as usize] = Some(tensor);
@@ -475,6 +488,36 @@ impl<D: Device> Network<D> {
 
     fn value(&self, slot: SlotId) -> &Tensor {
         self.values[slot as usize].as_ref().expect(FILLED)
+    }
+}
+
+/// Times the operators of a graph as their results appear.
+struct OperatorTimes<'a> {
+    nodes: std::slice::Iter<'a, Node>,
+    times: &'a mut Vec<OperatorTime>,
+    start: Instant,
+}
+
+impl<'a> OperatorTimes<'a> {
+    fn new(graph: &'a Graph, times: &'a mut Vec<OperatorTime>) -> Self {
+        OperatorTimes {
+            nodes: graph.nodes.iter(),
+            times,
+            start: Instant::now(),
+        }
+    }
+
+    /// An input has appeared, or the result of the next node.
+    fn made(&mut self, value: ValueId) {
+        let now = Instant::now();
+        if let Some(node) = self.nodes.as_slice().first().filter(|n| n.output == value) {
+            self.nodes.next();
+            self.times.push(OperatorTime {
+                node: node.name.clone(),
+                time: now - self.start,
+            });
+        }
+        self.start = now;
     }
 }
 

@@ -139,6 +139,7 @@ fn program(design: &Design) -> Program {
         preprocess: None,
         labels: Vec::new(),
         placement: Vec::new(),
+        layers: Vec::new(),
         notes: Default::default(),
     }
 }

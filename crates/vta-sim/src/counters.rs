@@ -4,7 +4,11 @@ use std::fmt;
 use std::ops::AddAssign;
 
 use serde::Serialize;
-use vta_isa::{AluOp, MemType};
+use vta_isa::{AluOp, Design, INSN_BYTES, Insn, MemType};
+
+use crate::access::Action;
+use crate::func::RunOptions;
+use crate::meter::Meter;
 
 macro_rules! counters {
     ($($(#[$meta:meta])* pub struct $name:ident { $($(#[$field_meta:meta])* pub $field:ident: $ty:ty,)* })*) => {$(
@@ -81,6 +85,30 @@ counters! {
         pub shr: u64,
         /// MUL.
         pub mul: u64,
+    }
+}
+
+impl Counters {
+    /// What the instructions of a raw stream, or of a part of one, do: as their fields say, without running them.
+    /// It ends with the first FINISH, or before the first instruction that is a fault.
+    pub fn of(design: &Design, insns: &[u8]) -> Counters {
+        let mut meter = Meter::new(&RunOptions {
+            step_limit: u64::MAX,
+            ..RunOptions::default()
+        });
+        for bytes in insns.chunks_exact(INSN_BYTES) {
+            let Ok(insn) = Insn::decode(design, bytes.try_into().expect("an instruction's bytes"))
+            else {
+                break;
+            };
+            let Ok(action) = Action::of(design, &insn) else {
+                break;
+            };
+            if meter.count(design, &action).is_err() || matches!(action, Action::Finish) {
+                break;
+            }
+        }
+        meter.counters()
     }
 }
 

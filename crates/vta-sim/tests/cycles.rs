@@ -6,8 +6,8 @@ use common::{design, designs};
 use proptest::prelude::*;
 use vta_isa::{Body, Deps, Design, GemmInsn, Insn, MemInsn, MemType, Module};
 use vta_sim::{
-    Cause, CheckOptions, CycleOptions, CycleReport, CycleSim, Dram, Fault, FuncSim, Leftover,
-    MemoryModel, RunOptions, RunReport, check, generate,
+    Cause, CheckOptions, Counters, CycleOptions, CycleReport, CycleSim, Dram, Fault, FuncSim,
+    Leftover, MemoryModel, ModuleCycles, RunOptions, RunReport, check, generate,
 };
 
 /// A memory of some latency, with stalls or without.
@@ -65,6 +65,7 @@ fn obeys(design: &Design, report: &CycleReport, insns: &[u8]) {
     let config = design.config();
     let beat = 1 << (config.log_bus_width - 3);
     assert_eq!(report.timings.len(), insns.len() / 16);
+    assert_eq!(Counters::of(design, insns), report.counters);
     for module in [Module::Load, Module::Compute, Module::Store] {
         let mine = report.timings.iter().filter(|t| t.module == module);
         let mine: Vec<_> = mine.collect();
@@ -84,6 +85,13 @@ fn obeys(design: &Design, report: &CycleReport, insns: &[u8]) {
         for pair in mine.windows(2) {
             assert!(pair[0].committed <= pair[1].taken && pair[0].retired < pair[1].retired);
         }
+        let cycles = report.cycles;
+        let windows =
+            ModuleCycles::windows(mine.iter().copied(), &[cycles / 3, cycles / 2, cycles]);
+        let mut whole = ModuleCycles::default();
+        windows.iter().for_each(|&window| whole += window);
+        assert_eq!(whole, report.modules[module as usize]);
+        assert_eq!(windows[1].total(), cycles / 2 - cycles / 3);
         let depth = config.cmd_queue_depth as usize;
         for (early, late) in mine.iter().zip(mine.iter().skip(depth)) {
             assert!(early.retired < late.queued);

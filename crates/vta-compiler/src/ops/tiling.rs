@@ -1,5 +1,7 @@
 //! Tile sizes: the split of an operator that fits the scratchpads and moves the fewest bytes.
 
+use std::fmt;
+
 use vta_isa::{Design, MemType};
 
 use super::add::{AddShape, AddSteps, Entry};
@@ -17,6 +19,13 @@ pub struct ConvTile {
     pub x: usize,
     /// Input channel blocks of one round of the reduction.
     pub ci: usize,
+}
+
+impl fmt::Display for ConvTile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ConvTile { co, y, x, ci } = self;
+        write!(f, "co {co} y {y} x {x} ci {ci}")
+    }
 }
 
 /// Bytes that an instruction's overhead counts for, so that equal traffic prefers fewer tiles.
@@ -80,6 +89,13 @@ pub struct AddTile {
     pub y: usize,
     /// Columns.
     pub x: usize,
+}
+
+impl fmt::Display for AddTile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let AddTile { c, y, x } = self;
+        write!(f, "c {c} y {y} x {x}")
+    }
 }
 
 /// The largest tile of `shape` of which both operands fit the register file, beside the

@@ -109,6 +109,8 @@ pub struct InsnTiming {
     pub retired: u64,
     /// Cycles of `started..=finished` in which a unit moved, a zero was written or a slot issued.
     pub work: u64,
+    /// Whether it moves data, so that cycles without work are the memory's.
+    pub moves: bool,
 }
 
 fn name<S: serde::Serializer>(module: &Module, serializer: S) -> Result<S::Ok, S::Error> {
@@ -136,32 +138,68 @@ impl ModuleCycles {
         self.busy + self.token + self.room + self.memory + self.idle
     }
 
-    /// Splits the cycles of a run by a module's instructions, in order.
-    pub(super) fn of(timings: &[InsnTiming], is_move: impl Fn(usize) -> bool, cycles: u64) -> Self {
-        let mut split = ModuleCycles::default();
-        // The first cycle that belongs to the instruction.
-        let mut from = 0;
-        for (at, timing) in timings.iter().enumerate() {
+    /// What a module spent the cycles of each of several windows on, given all its instructions of a run, in
+    /// order. A window begins where the one before ends, the first one at cycle 0; `ends` are the first cycles
+    /// after each, in order.
+    ///
+    /// Of a transfer, the cycles without movement count as the first ones: what it waits for is its first data.
+    pub fn windows<'a>(
+        timings: impl IntoIterator<Item = &'a InsnTiming>,
+        ends: &[u64],
+    ) -> Vec<ModuleCycles> {
+        let mut split = Split {
+            windows: vec![ModuleCycles::default(); ends.len()],
+            ends,
+            window: 0,
+            at: 0,
+        };
+        for timing in timings {
             let end = timing.retired + 1;
-            let ready = timing.ready.clamp(from, end);
+            let ready = timing.ready.clamp(split.at, end);
             let taken = timing.taken.clamp(ready, end);
             let done = match timing.committed > timing.finished {
                 true => (timing.finished + 1).clamp(taken, end),
                 false => end,
             };
-            let running = done - taken;
-            let busy = match is_move(at) {
-                true => running.min(timing.work),
-                false => running,
+            let moving = match timing.moves {
+                true => timing.work.min(done - taken),
+                false => done - taken,
             };
-            split.idle += ready - from;
-            split.token += taken - ready;
-            split.busy += busy;
-            split.memory += running - busy;
-            split.room += end - done;
-            from = end;
+            split.until(ready, |cycles| &mut cycles.idle);
+            split.until(taken, |cycles| &mut cycles.token);
+            split.until(done - moving, |cycles| &mut cycles.memory);
+            split.until(done, |cycles| &mut cycles.busy);
+            split.until(end, |cycles| &mut cycles.room);
         }
-        split.idle += cycles - from;
-        split
+        let end = ends.last().map_or(0, |&end| end);
+        split.until(end, |cycles| &mut cycles.idle);
+        split.windows
+    }
+}
+
+/// Cycles on their way into windows.
+struct Split<'a> {
+    windows: Vec<ModuleCycles>,
+    ends: &'a [u64],
+    window: usize,
+    /// The first cycle that is in none yet.
+    at: u64,
+}
+
+impl Split<'_> {
+    /// Counts the cycles before `end`.
+    fn until(&mut self, end: u64, kind: impl Fn(&mut ModuleCycles) -> &mut u64) {
+        while self.at < end {
+            let stop = match self.ends.get(self.window) {
+                Some(&stop) if stop <= self.at => {
+                    self.window += 1;
+                    continue;
+                }
+                Some(&stop) => stop.min(end),
+                None => return,
+            };
+            *kind(&mut self.windows[self.window]) += stop - self.at;
+            self.at = stop;
+        }
     }
 }

@@ -463,11 +463,8 @@ impl<'a, E: Effects> Run<'a, E> {
     pub(super) fn report(self) -> CycleReport {
         let last = |line: &Timeline| line.timings.last().map_or(0, |timing| timing.retired);
         let cycles = self.lines.iter().map(last).max().unwrap_or(0) + 1;
-        let modules = [0, 1, 2].map(|m| {
-            let line = &self.lines[m];
-            let is_move = |at: usize| matches!(line.records[at].work, Work::Move(_));
-            ModuleCycles::of(&line.timings, is_move, cycles)
-        });
+        let modules =
+            [0, 1, 2].map(|m| ModuleCycles::windows(&self.lines[m].timings, &[cycles])[0]);
         let (mut timings, mut bursts) = (Vec::new(), Vec::new());
         if let Some(kept) = self.bursts {
             bursts = kept.concat();

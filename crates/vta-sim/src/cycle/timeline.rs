@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use vta_isa::{Design, Module};
 
-use super::code::Record;
+use super::code::{Record, Work};
 use super::report::InsnTiming;
 use crate::tokens::Clock;
 
@@ -70,8 +70,9 @@ impl Timeline {
 
     /// Puts the next instruction in the command queue.
     pub(super) fn queue(&mut self, cycle: u64) {
+        let record = &self.records[self.timings.len()];
         self.timings.push(InsnTiming {
-            index: self.records[self.timings.len()].index,
+            index: record.index,
             module: self.module,
             queued: cycle,
             ready: 0,
@@ -81,6 +82,7 @@ impl Timeline {
             finished: 0,
             retired: 0,
             work: 0,
+            moves: matches!(record.work, Work::Move(_)),
         });
     }
 
