@@ -13,6 +13,7 @@ mod exec;
 mod finding;
 mod mutate;
 mod network;
+mod profile;
 mod run;
 mod runs;
 mod sim;
@@ -46,6 +47,7 @@ enum Command {
     Eval(Box<eval::Eval>),
     Compile(Box<compile::Compile>),
     Exec(exec::Exec),
+    Profile(Box<profile::ProfileCommand>),
     Zoo(zoo::Zoo),
     Asm(asm::Asm),
     Disasm(disasm::Disasm),
@@ -64,6 +66,7 @@ impl Cli {
             Command::Eval(command) => done(command.run()),
             Command::Compile(command) => done(command.run()),
             Command::Exec(command) => done(command.run()),
+            Command::Profile(command) => done(command.run()),
             Command::Zoo(command) => done(command.run()),
             Command::Asm(command) => done(command.run()),
             Command::Disasm(command) => done(command.run()),
@@ -86,11 +89,13 @@ fn done(result: Result<()>) -> Result<ExitCode> {
 #[derive(Args)]
 struct Target {
     /// The design: a preset, or a file with the keys of vta_config.json.
-    #[arg(long, value_name = "NAME|FILE.json", default_value = "default")]
+    #[arg(long, value_name = "NAME|FILE.json", default_value = Target::DEFAULT)]
     config: String,
 }
 
 impl Target {
+    const DEFAULT: &str = "default";
+
     fn design(&self) -> Result<Design> {
         vta::design(&self.config)
     }

@@ -51,8 +51,8 @@ pub(crate) fn table(headers: &[&str], rows: &[Vec<String>]) -> String {
     for (index, column) in table.column_iter_mut().enumerate() {
         column.set_padding((0, 2));
         let numeric = |row: &Vec<String>| {
-            let cell = row[index].trim_start_matches('-');
-            row[index].is_empty() || cell.starts_with(|c: char| c.is_ascii_digit())
+            let number = row[index].trim_end_matches(" %").replace(',', "");
+            number.is_empty() || number.parse::<f64>().is_ok()
         };
         if index > 0 && rows.iter().all(numeric) {
             column.set_cell_alignment(CellAlignment::Right);

@@ -34,14 +34,19 @@ fn total(streams: &[Timed]) -> (u64, Option<CycleReport>) {
     (cycles, sum)
 }
 
+/// Cycles, and what they come to at the design's clock.
+pub(crate) fn time(cycles: u64, clock_mhz: u32) -> String {
+    let time = 1e3 * seconds(cycles, clock_mhz);
+    format!(
+        "{} cycles, {time:.3} ms at {clock_mhz} MHz\n",
+        grouped(cycles)
+    )
+}
+
 /// Cycles, time at the design's clock, what the modules spent the cycles on, and the traffic.
 pub(crate) fn text(streams: &[Timed], clock_mhz: u32) -> String {
     let (cycles, sum) = total(streams);
-    let time = 1e3 * seconds(cycles, clock_mhz);
-    let mut text = format!(
-        "{} cycles, {time:.3} ms at {clock_mhz} MHz\n",
-        grouped(cycles)
-    );
+    let mut text = time(cycles, clock_mhz);
     let Some(CycleReport {
         modules, traffic, ..
     }) = sum

@@ -299,7 +299,7 @@ impl Cosim {
         let config = match self.all {
             true if job.name == "default" => None,
             true => Some(format!("hardware/dv/designs/{}.json", job.name)),
-            false => Some(self.target.config.clone()).filter(|config| config != "default"),
+            false => Some(self.target.config.clone()).filter(|config| config != Target::DEFAULT),
         };
         for (option, value) in [
             ("config", config),

@@ -24,18 +24,36 @@ pub(super) struct OnDevice {
     /// Let the modules of fsim take turns at random, by this seed.
     #[arg(long, value_name = "N", value_parser = number)]
     seed: Option<u64>,
-    /// Latency of the memory in cycles [default: 16].
-    #[arg(long, value_name = "CYCLES")]
-    latency: Option<u32>,
-    /// Let the memory hold up bursts at random, by this seed.
-    #[arg(long, value_name = "SEED", value_parser = number)]
-    stalls: Option<u64>,
+    #[command(flatten)]
+    memory: Memory,
     /// Write the timeline of modules and memory, for Perfetto (ui.perfetto.dev).
     #[arg(long, value_name = "FILE.json")]
     pub(super) trace: Option<PathBuf>,
     /// Write the waveforms of all signals: two units of time and about a kilobyte a cycle.
     #[arg(long, value_name = "FILE.fst")]
     pub(super) wave: Option<PathBuf>,
+}
+
+/// How the memory answers, on devices that know time.
+#[derive(Args)]
+#[command(next_help_heading = "Device")]
+pub(super) struct Memory {
+    /// Latency of the memory in cycles [default: 16].
+    #[arg(long, value_name = "CYCLES")]
+    latency: Option<u32>,
+    /// Let the memory hold up bursts at random, by this seed.
+    #[arg(long, value_name = "SEED", value_parser = number)]
+    stalls: Option<u64>,
+}
+
+impl Memory {
+    pub(super) fn model(&self) -> MemoryModel {
+        let default = MemoryModel::default();
+        MemoryModel {
+            latency: self.latency.unwrap_or(default.latency),
+            stalls: self.stalls,
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ValueEnum)]
@@ -76,8 +94,13 @@ impl OnDevice {
         let has_time = has(Name::Cycle) || has(Name::Rtl);
         let needs = [
             ("--seed", self.seed.is_some(), has(Name::Fsim), "fsim"),
-            ("--latency", self.latency.is_some(), has_time, "cycle"),
-            ("--stalls", self.stalls.is_some(), has_time, "cycle"),
+            (
+                "--latency",
+                self.memory.latency.is_some(),
+                has_time,
+                "cycle",
+            ),
+            ("--stalls", self.memory.stalls.is_some(), has_time, "cycle"),
             ("--trace", self.trace.is_some(), has(Name::Cycle), "cycle"),
             ("--wave", self.wave.is_some(), has(Name::Rtl), "rtl"),
         ];
@@ -94,11 +117,7 @@ impl OnDevice {
     }
 
     fn of(&self, name: Name) -> DeviceKind {
-        let default = MemoryModel::default();
-        let memory = MemoryModel {
-            latency: self.latency.unwrap_or(default.latency),
-            stalls: self.stalls,
-        };
+        let memory = self.memory.model();
         match name {
             Name::Fsim => {
                 DeviceKind::Functional(self.seed.map_or(Order::RoundRobin, Order::Seeded))

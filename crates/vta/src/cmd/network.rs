@@ -3,8 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
-use vta::{Built, Calibration, Model, Options, Recipe, Result, Samples, digits};
+use vta::{Built, Calibration, Error, Model, Options, Recipe, Result, Samples, digits};
 use vta_graph::quant::{QuantOptions, RangeMethod, RequantMode, Scheme};
+use vta_isa::Design;
+use vta_program::Program;
 
 use super::Target;
 use crate::bar::Bar;
@@ -144,6 +146,18 @@ impl Compilation {
     pub(super) fn digits(&self) -> Result<Job> {
         let (model, recipe) = (digits::model()?, digits::recipe());
         self.job(model, recipe, digits::calibration, digits::labels())
+    }
+
+    /// The design for a program that is compiled already: its own, unless another one is named.
+    pub(super) fn design_of(&self, program: &Program) -> Result<Design> {
+        if self.calib.is_some() || self.labels.is_some() {
+            return Err(Error::input("the network is compiled already")
+                .help("leave out --calib and --labels, or give the ONNX file"));
+        }
+        match self.target.config.as_str() {
+            Target::DEFAULT => Ok(program.config.clone().design()?),
+            name => vta::design(name),
+        }
     }
 
     fn job(

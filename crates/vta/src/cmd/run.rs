@@ -57,6 +57,11 @@ pub(super) struct Output {
 }
 
 impl Input {
+    /// Whether there is a file.
+    pub(super) fn is_given(&self) -> bool {
+        self.input.is_some()
+    }
+
     /// The input among those of the file; `None` if no file is given.
     pub(super) fn pick(
         &self,
