@@ -15,9 +15,11 @@ mod network;
 pub mod preprocess;
 pub mod resize;
 mod sim_device;
+mod stats;
 
 pub use cycle_device::CycleDevice;
 pub use device::{Device, DeviceError, ErrorKind, RunLimits, StreamRun};
 pub use memory::{DEFAULT_MEMORY, DeviceMemory};
-pub use network::{Network, NetworkError, OperatorTime, RunStats, StepTime, StreamStats};
+pub use network::{Network, NetworkError};
 pub use sim_device::SimDevice;
+pub use stats::{OperatorTime, RunStats, StepTime, StreamStats};

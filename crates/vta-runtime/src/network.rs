@@ -1,9 +1,9 @@
 //! A compiled network on a device.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use vta_graph::interp::Interpreter;
-use vta_graph::{DType, Data, Graph, GraphError, Node, Tensor, TensorType, ValueId};
+use vta_graph::{DType, Data, Graph, GraphError, Tensor, TensorType};
 use vta_isa::INSN_BYTES;
 use vta_program::{
     DesignMismatch, MAX_SLOT_ELEMS, Program, ProgramError, RelocateError, Slot, SlotId, Step, bits,
@@ -11,7 +11,8 @@ use vta_program::{
 };
 use vta_sim::Counters;
 
-use crate::{Device, DeviceError, ErrorKind, RunLimits, StreamRun};
+use crate::stats::{OperatorTimes, RunStats, StepTime, StreamStats};
+use crate::{Device, DeviceError, ErrorKind, RunLimits};
 
 /// Why a network cannot be loaded or run.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -80,53 +81,6 @@ impl NetworkError {
             _ => ErrorKind::Caller,
         }
     }
-}
-
-/// What one inference did.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct RunStats {
-    /// The device's counters, over all streams.
-    pub counters: Counters,
-    /// Each step of the program, in order.
-    pub steps: Vec<StepTime>,
-    /// Each stream, in the order in which they ran.
-    pub streams: Vec<StreamStats>,
-    /// Each operator of the host, in the order in which they ran.
-    pub operators: Vec<OperatorTime>,
-}
-
-/// What one stream did.
-#[derive(Clone, Debug, PartialEq)]
-pub struct StreamStats {
-    /// Its index in the program.
-    pub stream: usize,
-    /// What the device reports.
-    pub run: StreamRun,
-}
-
-impl RunStats {
-    /// Cycles of all streams, if the device counts them.
-    pub fn cycles(&self) -> Option<u64> {
-        self.streams.iter().map(|stream| stream.run.cycles).sum()
-    }
-}
-
-/// How long a step took.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct StepTime {
-    /// `host`, `upload`, `run` or `download`.
-    pub what: &'static str,
-    /// Wall-clock time.
-    pub time: Duration,
-}
-
-/// How long an operator of the host took.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct OperatorTime {
-    /// Name of its node.
-    pub node: String,
-    /// Wall-clock time.
-    pub time: Duration,
 }
 
 /// A program loaded into a device's memory, ready to run any number of times.
@@ -488,36 +442,6 @@ impl<D: Device> Network<D> {
 
     fn value(&self, slot: SlotId) -> &Tensor {
         self.values[slot as usize].as_ref().expect(FILLED)
-    }
-}
-
-/// Times the operators of a graph as their results appear.
-struct OperatorTimes<'a> {
-    nodes: std::slice::Iter<'a, Node>,
-    times: &'a mut Vec<OperatorTime>,
-    start: Instant,
-}
-
-impl<'a> OperatorTimes<'a> {
-    fn new(graph: &'a Graph, times: &'a mut Vec<OperatorTime>) -> Self {
-        OperatorTimes {
-            nodes: graph.nodes.iter(),
-            times,
-            start: Instant::now(),
-        }
-    }
-
-    /// An input has appeared, or the result of the next node.
-    fn made(&mut self, value: ValueId) {
-        let now = Instant::now();
-        if let Some(node) = self.nodes.as_slice().first().filter(|n| n.output == value) {
-            self.nodes.next();
-            self.times.push(OperatorTime {
-                node: node.name.clone(),
-                time: now - self.start,
-            });
-        }
-        self.start = now;
     }
 }
 

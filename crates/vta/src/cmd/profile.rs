@@ -22,7 +22,8 @@ use crate::timing;
 ///
 /// Operators overlap on the accelerator. An operator's cycles are those from the retirement of the last
 /// compute or store instruction of the operators before it to that of its own; the last of a stream also
-/// has the end of the run. So they add up to the run. The cap is the number of slots that its GEMM, reset and ALU
+/// has the end of the run. So they add up to the run; where one stores while the next computes, the next
+/// one's share of its cap may pass 100 %. The cap is the number of slots that its GEMM, reset and ALU
 /// operations take, one a cycle; the peak is every multiplier at work in every cycle, on what the
 /// operator means without padding. Of its cycles compute was busy, or waited for a token (for load or
 /// store), for room for one, or for the memory; or it had no instruction.
