@@ -16,6 +16,7 @@ mod split;
 mod tensorize;
 mod tile;
 mod unroll;
+mod widen;
 
 pub use cache_read::cache_read;
 pub use cache_write::cache_write;
@@ -29,6 +30,7 @@ pub use split::split;
 pub use tensorize::{Tensor, tensorize};
 pub use tile::tile;
 pub use unroll::unroll;
+pub use widen::widen;
 
 use crate::bounds::LoopNest;
 use crate::expr::{Expr, Name};

@@ -1,10 +1,10 @@
 use super::{ScheduleError, Tensor};
 use crate::intrinsics::Geometry;
-use crate::program::{Program, Scope};
+use crate::program::{DType, Program, Scope};
 
 /// Applies one primitive given as text: its name, then its arguments, as in `split y 8`, `tile y:8 x:8`,
 /// `reorder yo xo yi xi`, `fuse_nests y0 y1 2`, `sink_alloc acc xo`, `set_scope acc acc`, `cache_read x xo inp`,
-/// `cache_write y xo out`, `unroll ky`, `tensorize b gemm`, `dma x_inp_0`.
+/// `cache_write y xo out`, `widen x_acc i32`, `unroll ky`, `tensorize b gemm`, `dma x_inp_0`.
 ///
 /// # Errors
 /// A line that is no primitive, or what the primitive reports.
@@ -55,6 +55,12 @@ pub fn apply(program: &mut Program, line: &str, geometry: &Geometry) -> Result<(
             Some(scope) => super::cache_write(program, buffer, at, scope).map(drop),
             None => malformed("cache_write BUFFER LOOP SCOPE"),
         },
+        ["widen", buffer, name] => {
+            match DType::ALL.into_iter().find(|dtype| dtype.name() == name) {
+                Some(dtype) => super::widen(program, buffer, dtype),
+                None => malformed("widen BUFFER TYPE"),
+            }
+        }
         ["unroll", var] => super::unroll(program, var),
         ["tensorize", var, kind] => match kind {
             "gemm" => super::tensorize(program, var, Tensor::Gemm, geometry),
@@ -64,8 +70,8 @@ pub fn apply(program: &mut Program, line: &str, geometry: &Geometry) -> Result<(
         },
         ["dma", var] => super::dma(program, var),
         _ => malformed(
-            "split, reorder, tile, fuse_nests, sink_alloc, set_scope, cache_read, cache_write, unroll, tensorize or dma, \
-             with arguments",
+            "split, reorder, tile, fuse_nests, sink_alloc, set_scope, cache_read, cache_write, widen, unroll, tensorize \
+             or dma, with arguments",
         ),
     }
 }
