@@ -99,8 +99,8 @@ impl Arena {
     pub(crate) fn params(&self, graph: &Graph, id: NodeId) -> BTreeMap<String, u64> {
         let node = graph.node(id);
         let names = match node.op {
-            Op::VtaConv(_) => ["x", "w"],
-            _ => ["a", "b"],
+            Op::VtaAdd { .. } => ["a", "b"],
+            _ => ["x", "w"],
         };
         let mut params = BTreeMap::new();
         for (name, v) in names.into_iter().zip(&node.inputs) {
@@ -137,6 +137,7 @@ fn border_fill(graph: &Graph, v: ValueId) -> Option<i8> {
     let layout = match &node.op {
         Op::VtaConv(c) => &c.out_layout,
         Op::VtaAdd { out_layout, .. } => out_layout,
+        Op::VtaMaxPool(p) | Op::VtaSumPool(p, _) => &p.out_layout,
         _ => return None,
     };
     layout

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use vta_graph::{Graph, Node, NodeId, Op};
+use vta_graph::{Graph, Node, NodeId, Op, Window};
 use vta_program::{InsnRange, Layer};
 
 use crate::lower::Lowered;
@@ -39,22 +39,26 @@ fn shape(graph: &Graph, node: &Node) -> String {
     let packed = |value| graph.value(value).ty.shape.as_slice();
     let first = node.inputs.first().map(|&value| packed(value));
     match &node.op {
-        Op::VtaConv(conv) => {
-            let window = &conv.window;
-            let mut text = change(Some(&conv.in_shape), &conv.out_shape);
-            text += &format!(", {}", extents(&window.kernel));
-            for (name, factors) in [("stride", window.stride), ("dilation", window.dilation)] {
-                if factors != [1, 1] {
-                    text += &format!(" {name} {}", extents(&factors));
-                }
-            }
-            text
+        Op::VtaConv(conv) => windowed(&conv.in_shape, &conv.out_shape, &conv.window),
+        Op::VtaMaxPool(pool) | Op::VtaSumPool(pool, _) => {
+            windowed(&pool.in_shape, &pool.out_shape, &pool.window)
         }
         Op::VtaAdd { shape, .. } => extents(shape),
         Op::Pack(_) => first.map(extents).unwrap_or_default(),
         Op::Unpack { shape, .. } => extents(shape),
         _ => change(first, packed(node.output)),
     }
+}
+
+fn windowed(from: &[usize], to: &[usize], window: &Window) -> String {
+    let mut text = change(Some(from), to);
+    text += &format!(", {}", extents(&window.kernel));
+    for (name, factors) in [("stride", window.stride), ("dilation", window.dilation)] {
+        if factors != [1, 1] {
+            text += &format!(" {name} {}", extents(&factors));
+        }
+    }
+    text
 }
 
 fn change(from: Option<&[usize]>, to: &[usize]) -> String {

@@ -11,7 +11,7 @@ use crate::emit::{self, Command, EmitError};
 use crate::epilogue::{self, Step};
 use crate::ops::add::{self, AddShape};
 use crate::ops::conv::{self, ConvShape};
-use crate::ops::{schedule, stages, tiling};
+use crate::ops::{pool, schedule, stages, tiling};
 use crate::partition::Selected;
 use crate::tokens::Serial;
 
@@ -98,6 +98,19 @@ pub(crate) fn lower(
                 schedule: tile.to_string(),
                 vectors: vectors(&steps.epilogue, design),
                 identity: steps.entry.weights(design),
+            }
+        }
+        (Op::VtaMaxPool(packed) | Op::VtaSumPool(packed, _), Selected::Pool(steps)) => {
+            let shape = pool::shape(packed);
+            let tile = tiling::pool(&shape, steps, design).expect("partition found a tile");
+            let naive = pool::naive(&name, &shape, steps, design);
+            let scheduled = schedule::pool(naive.clone(), &tile, steps, design)?;
+            Lowered {
+                naive,
+                scheduled,
+                schedule: tile.to_string(),
+                vectors: vectors(&steps.epilogue, design),
+                identity: steps.entry().weights(design),
             }
         }
         _ => unreachable!("an operator with its own arithmetic"),

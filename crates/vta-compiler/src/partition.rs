@@ -8,12 +8,15 @@ use std::collections::BTreeMap;
 
 use vta_graph::passes::pack;
 use vta_graph::quant::bounds::{self, Interval};
-use vta_graph::{BlockedLayout, DType, Graph, Node, NodeId, Op, ValueId};
-use vta_isa::{AluOp, Design};
+use vta_graph::{
+    BlockedLayout, DType, Graph, Node, NodeId, Op, PackedPool, PoolAttrs, Requant, ValueId,
+};
+use vta_isa::{AluOp, Design, MemType};
 
 use crate::epilogue::{self, Step};
 use crate::ops::add::{self, AddShape, AddSteps};
 use crate::ops::conv::ConvShape;
+use crate::ops::pool::{self, PoolSteps};
 use crate::ops::{stages, tiling};
 
 /// The arithmetic selected for an operator of the accelerator.
@@ -23,6 +26,8 @@ pub enum Selected {
     Conv(Vec<Step>),
     /// An addition.
     Add(AddSteps),
+    /// A maximum or a sum over windows.
+    Pool(PoolSteps),
 }
 
 /// Where each node of a graph runs.
@@ -65,6 +70,27 @@ pub fn partition(graph: &Graph, design: &Design) -> Partition {
                     }
                 }
             }
+            Op::QSumPool(..) => {
+                let readers = &consumers[node.output.0 as usize];
+                match sum_pool(graph, node, readers, &ranges, design) {
+                    Ok((requantize, steps)) => {
+                        out.chosen.extend([id, requantize]);
+                        out.selected.insert(requantize, Selected::Pool(steps));
+                    }
+                    Err(why) => {
+                        out.host.insert(id, why);
+                    }
+                }
+            }
+            Op::MaxPool(..) => match max_pool(graph, node, &ranges, design) {
+                Ok(steps) => {
+                    out.chosen.push(id);
+                    out.selected.insert(id, Selected::Pool(steps));
+                }
+                Err(why) => {
+                    out.host.insert(id, why);
+                }
+            },
             Op::QAdd(..) => match addition(graph, node, &ranges, design) {
                 Ok(steps) => {
                     out.chosen.push(id);
@@ -83,7 +109,7 @@ pub fn partition(graph: &Graph, design: &Design) -> Partition {
     out
 }
 
-/// Why an operator that is no convolution or addition runs on the host.
+/// Why an operator that is no convolution, addition or pooling runs on the host.
 pub fn host_reason(op: &Op) -> &'static str {
     match op {
         Op::Quantize(..) | Op::Dequantize(_) => "conversion between float and integers",
@@ -93,7 +119,6 @@ pub fn host_reason(op: &Op) -> &'static str {
         | Op::Concat { .. }
         | Op::Pad { .. }
         | Op::Slice { .. } => "arrangement of elements has no accelerator schedule",
-        Op::MaxPool(_) | Op::QSumPool(..) => "pooling has no accelerator schedule",
         Op::QDense(_) => "its sums are not requantized alone, or its shape is not rank 2",
         Op::Requantize(..) => "it follows an operator of the host",
         _ => "float arithmetic",
@@ -120,15 +145,8 @@ fn conv(
         return Err("its bias is not constant, or too large to fold".to_string());
     };
     let weight = graph.constant(w).ok_or("its weight is not constant")?;
-    let requantize = match readers {
-        [reader] if !graph.outputs.contains(&node.output) => *reader,
-        _ => return Err("its sums are read by more than a requantization".to_string()),
-    };
-    let Op::Requantize(requant, out) = &graph.node(requantize).op else {
-        return Err("its sums are not requantized".to_string());
-    };
+    let (requantize, requant) = requantized(graph, node, readers, design)?;
     width("input", graph.value(x).ty.dtype, design.inp_bits())?;
-    width("output", *out, design.out_bits())?;
     let (smallest, largest) = DType::signed(design.wgt_bits())
         .and_then(DType::range)
         .expect("a design's width");
@@ -158,15 +176,12 @@ fn conv(
     let steps = epilogue::select(&folded, &raw, design.acc_bits()).map_err(|e| e.to_string())?;
     operations(steps.iter().map(|step| step.op), design)?;
     let output = graph.node(requantize).output;
-    let layout = |lanes| BlockedLayout {
-        batch: design.batch(),
-        lanes,
-        border: [0; 4],
-        fill: 0,
-    };
     let shape = ConvShape::new(
-        (four(graph, x)?, &layout(design.block_in())),
-        (four(graph, output)?, &layout(design.block_out())),
+        (four(graph, x)?, &borderless(design, design.block_in())),
+        (
+            four(graph, output)?,
+            &borderless(design, design.block_out()),
+        ),
         &attrs.window,
     );
     tiling::conv(&shape, stages::vectors(&steps), design)
@@ -193,12 +208,7 @@ fn addition(
         }
         *range = ranges[v.0 as usize].ok_or("an operand has no proven interval")?;
     }
-    let layout = BlockedLayout {
-        batch: design.batch(),
-        lanes: design.block_out(),
-        border: [0; 4],
-        fill: 0,
-    };
+    let layout = borderless(design, design.block_out());
     let shape = AddShape::new(shape, &[layout.clone(), layout.clone()], &layout);
     let lanes = shape.extents[1] * design.block_out();
     let steps = add::select(sum, operands, lanes, design)?;
@@ -206,6 +216,126 @@ fn addition(
     tiling::add(&shape, &steps, design)
         .ok_or("not even one register of its operands fits the scratchpad")?;
     Ok(steps)
+}
+
+/// The requantization that alone reads the sums of `node`.
+fn requantized<'a>(
+    graph: &'a Graph,
+    node: &Node,
+    readers: &[NodeId],
+    design: &Design,
+) -> Result<(NodeId, &'a Requant), String> {
+    let requantize = match readers {
+        [reader] if !graph.outputs.contains(&node.output) => *reader,
+        _ => return Err("its sums are read by more than a requantization".to_string()),
+    };
+    let Op::Requantize(requant, out) = &graph.node(requantize).op else {
+        return Err("its sums are not requantized".to_string());
+    };
+    width("output", *out, design.out_bits())?;
+    Ok((requantize, requant))
+}
+
+fn sum_pool(
+    graph: &Graph,
+    node: &Node,
+    readers: &[NodeId],
+    ranges: &[Option<Interval>],
+    design: &Design,
+) -> Result<(NodeId, PoolSteps), String> {
+    let Op::QSumPool(attrs, zero_point) = &node.op else {
+        unreachable!("a qsum_pool")
+    };
+    let (requantize, requant) = requantized(graph, node, readers, design)?;
+    let (packed, (low, high)) = pool(graph, node, attrs, ranges, design)?;
+    let [_, channels, ..] = packed.out_shape;
+    let folded = pack::sum_pool_requant(
+        requant,
+        &packed.window,
+        channels,
+        *zero_point,
+        design.block_out(),
+        &node.name,
+    )
+    .map_err(|e| e.to_string())?;
+    let positions = packed.window.kernel.iter().product::<usize>() as i64;
+    // Where the window lies on padding it sums the zero point.
+    let z = i64::from(*zero_point);
+    let sums = (low.min(z) * positions, high.max(z) * positions);
+    let steps = PoolSteps::sum(&folded, &vec![sums; folded.mult.len()], design)?;
+    runs_pool(&packed, &steps, design)?;
+    Ok((requantize, steps))
+}
+
+fn max_pool(
+    graph: &Graph,
+    node: &Node,
+    ranges: &[Option<Interval>],
+    design: &Design,
+) -> Result<PoolSteps, String> {
+    let Op::MaxPool(attrs) = &node.op else {
+        unreachable!("a max_pool")
+    };
+    let (packed, (low, _)) = pool(graph, node, attrs, ranges, design)?;
+    let padded = packed.window.pads != [0; 4];
+    if padded && pack::max_pool_fill(graph, node.inputs[0], low).is_none() {
+        return Err("another operator pads its input with a value that could win".to_string());
+    }
+    let steps = PoolSteps::max(low, design)?;
+    runs_pool(&packed, &steps, design)?;
+    Ok(steps)
+}
+
+/// The pooling of `node` over blocked tensors, and the interval of its input.
+fn pool(
+    graph: &Graph,
+    node: &Node,
+    attrs: &PoolAttrs,
+    ranges: &[Option<Interval>],
+    design: &Design,
+) -> Result<(PackedPool, Interval), String> {
+    let x = node.inputs[0];
+    width("input", graph.value(x).ty.dtype, design.inp_bits())?;
+    if graph.constant(x).is_some() {
+        return Err("its input is constant".to_string());
+    }
+    let range = ranges[x.0 as usize].ok_or("its input has no proven interval")?;
+    let depth = [MemType::Inp, MemType::Acc].map(|mem| design.depth(mem) as usize);
+    let [kh, kw] = attrs.window.kernel;
+    if kh.saturating_mul(kw) > depth[0].max(depth[1]) {
+        return Err(window_too_large(attrs.window.kernel));
+    }
+    let layout = borderless(design, design.block_out());
+    let packed = PackedPool {
+        in_shape: four(graph, x)?,
+        out_shape: four(graph, node.output)?,
+        window: attrs.whole_window(),
+        in_layout: layout.clone(),
+        out_layout: layout,
+    };
+    Ok((packed, range))
+}
+
+/// Whether the design has the operations of a pooling, and room for a tile of it.
+fn runs_pool(packed: &PackedPool, steps: &PoolSteps, design: &Design) -> Result<(), String> {
+    operations(steps.operations(), design)?;
+    tiling::pool(&pool::shape(packed), steps, design)
+        .map(drop)
+        .ok_or_else(|| window_too_large(packed.window.kernel))
+}
+
+fn window_too_large([kh, kw]: [usize; 2]) -> String {
+    format!("the values under one of its {kh}x{kw} windows do not fit the scratchpads")
+}
+
+/// The layout of a tensor without a border, in blocks of `lanes` channels.
+fn borderless(design: &Design, lanes: usize) -> BlockedLayout {
+    BlockedLayout {
+        batch: design.batch(),
+        lanes,
+        border: [0; 4],
+        fill: 0,
+    }
 }
 
 fn operations(mut needed: impl Iterator<Item = AluOp>, design: &Design) -> Result<(), String> {

@@ -13,7 +13,10 @@ pub struct Segment {
 
 /// True for operators that exist only on the accelerator.
 pub fn is_accelerated(op: &Op) -> bool {
-    matches!(op, Op::VtaConv(_) | Op::VtaAdd { .. })
+    matches!(
+        op,
+        Op::VtaConv(_) | Op::VtaAdd { .. } | Op::VtaMaxPool(_) | Op::VtaSumPool(..)
+    )
 }
 
 /// Splits a packed graph into segments, taking everything that is ready on one side before

@@ -45,6 +45,7 @@ fn run_nests(
         Op::VtaAdd {
             out_layout, shape, ..
         } => (["a", "b"], out_layout, *shape),
+        Op::VtaMaxPool(p) | Op::VtaSumPool(p, _) => (["x", "w"], &p.out_layout, p.out_shape),
         _ => unreachable!("an operator of the accelerator"),
     };
     [&lowered.naive, &lowered.scheduled].map(|program| {
@@ -108,6 +109,7 @@ proptest! {
             let (layout, shape) = match &node.op {
                 Op::VtaConv(c) => (&c.out_layout, c.out_shape),
                 Op::VtaAdd { out_layout, shape, .. } => (out_layout, *shape),
+                Op::VtaMaxPool(p) | Op::VtaSumPool(p, _) => (&p.out_layout, p.out_shape),
                 _ => unreachable!("an operator of the accelerator"),
             };
             let expected = logical(layout, shape, &result);

@@ -75,6 +75,37 @@ fn convolutions_run_on_the_accelerator_of_every_design() {
 }
 
 #[test]
+fn pools_run_on_the_accelerator_of_every_design() {
+    for design in designs() {
+        let kinds = [6, 8].map(|kind| Layer {
+            kind,
+            channels: 1,
+            kernel: [3, 3],
+            stride: [2, 2],
+            dilation: [1, 1],
+            pads: [1, 1, 1, 1],
+            zero_point: 0,
+            shift: 4,
+            clip: (-128, 127),
+            seed: 8,
+        });
+        let graph = network(&design, [2, 21, 9, 12], &kinds);
+        let compiled = vta_compiler::compile(&graph, &design).expect("it compiles");
+        let placement = &compiled.program.placement;
+        let pools = ["vta.max_pool", "max_pool", "vta.sum_pool", "qsum_pool"];
+        let pools = placement.iter().filter(|p| pools.contains(&&*p.op));
+        let host: Vec<_> = pools.clone().filter(|p| p.device == Place::Host).collect();
+        assert_eq!(pools.count(), 2, "{placement:?}");
+        if design.has_alu(AluOp::Mul) {
+            assert!(host.is_empty(), "{host:?}");
+        } else {
+            // A maximum needs no factor.
+            assert!(matches!(host[..], [sum] if lacks_mul(sum)), "{host:?}");
+        }
+    }
+}
+
+#[test]
 fn additions_run_on_the_accelerator_of_every_design() {
     for design in designs() {
         let layer = Layer {

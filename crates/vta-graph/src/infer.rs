@@ -72,6 +72,8 @@ impl Op {
                 out_layout,
                 add,
             } => packed::vta_add(*shape, in_layouts, out_layout, add, inputs),
+            Op::VtaMaxPool(p) => packed::vta_max_pool(p, inputs[0]),
+            Op::VtaSumPool(p, requant) => packed::vta_sum_pool(p, requant, inputs[0]),
         }?;
         ty.checked_len()?;
         Ok(ty)

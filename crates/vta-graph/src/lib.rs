@@ -20,5 +20,7 @@ mod verify;
 pub mod passes;
 pub mod quant;
 pub use graph::{Graph, GraphError, Node, NodeId, Quant, Value, ValueId};
-pub use op::{AddEpilogue, BlockedLayout, ConvAttrs, Op, PackedConv, PoolAttrs, Requant, Window};
+pub use op::{
+    AddEpilogue, BlockedLayout, ConvAttrs, Op, PackedConv, PackedPool, PoolAttrs, Requant, Window,
+};
 pub use tensor::{DType, Data, Tensor, TensorType};

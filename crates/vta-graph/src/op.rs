@@ -57,6 +57,17 @@ pub struct PoolAttrs {
     pub count_include_pad: bool,
 }
 
+impl PoolAttrs {
+    /// The window with `extra` as part of its padding: where padding holds what adds nothing,
+    /// the two are one.
+    pub fn whole_window(&self) -> Window {
+        let mut window = self.window.clone();
+        window.pads[2] += self.extra[0];
+        window.pads[3] += self.extra[1];
+        window
+    }
+}
+
 /// Integer rescaling with saturation, exactly:
 ///
 /// `y = clamp((x * mult[c] + add[c]) >> shift, lo, hi)`
@@ -159,6 +170,26 @@ pub struct PackedConv {
     pub out_layout: BlockedLayout,
     /// What follows the sum.
     pub requant: Requant,
+}
+
+/// A pooling that the accelerator runs, over values *as stored*.
+///
+/// The input's origin lies at `in_layout.border` (top, left) inside the packed tensor; window
+/// positions in the border read what is stored there, positions beyond it read zero. What
+/// stands there must not change the result: at most the input's least value for a maximum,
+/// its zero point for a sum.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct PackedPool {
+    /// Logical `[N, C, H, W]` of the input.
+    pub in_shape: [usize; 4],
+    /// Logical `[N, C, H, W]` of the output.
+    pub out_shape: [usize; 4],
+    /// The window over the logical input, all of its padding included.
+    pub window: Window,
+    /// Layout of the input.
+    pub in_layout: BlockedLayout,
+    /// Layout of the output, of the same blocking.
+    pub out_layout: BlockedLayout,
 }
 
 /// An operator. Inputs are named in the order in which a node lists them; `?` marks optional
@@ -301,6 +332,13 @@ pub enum Op {
         /// The arithmetic.
         add: AddEpilogue,
     },
+    /// `x`: maximum over windows, see [`PackedPool`]. The result has the operand's type.
+    VtaMaxPool(PackedPool),
+    /// `x`: sums over windows, wrapping in `i32`, and what follows them; see [`PackedPool`].
+    /// No zero point is subtracted: its share of every sum is folded into the addend, and
+    /// `mult` and `add` have one element or one for each lane of each channel block. The
+    /// result has the operand's type.
+    VtaSumPool(PackedPool, Requant),
 }
 
 impl Op {
@@ -340,6 +378,8 @@ impl Op {
             Op::Unpack { .. } => "unpack",
             Op::VtaConv(_) => "vta.conv",
             Op::VtaAdd { .. } => "vta.add",
+            Op::VtaMaxPool(_) => "vta.max_pool",
+            Op::VtaSumPool(..) => "vta.sum_pool",
         }
     }
 }

@@ -7,8 +7,8 @@ use proptest::prelude::*;
 use support::{Dice, dice};
 use vta_graph::interp::{Interpreter, eval};
 use vta_graph::{
-    BlockedLayout, ConvAttrs, DType, Data, Graph, GraphError, Op, PackedConv, PoolAttrs, Quant,
-    Requant, Tensor, TensorType, Window,
+    BlockedLayout, ConvAttrs, DType, Data, Graph, GraphError, Op, PackedConv, PackedPool,
+    PoolAttrs, Quant, Requant, Tensor, TensorType, Window,
 };
 
 /// A tensor read by index; `None` outside.
@@ -439,6 +439,14 @@ proptest! {
     }
 
     #[test]
+    fn packed_pooling_is_the_integer_one(mut dice in dice()) {
+        let (graph, x) = packed_and_plain_pools(&mut dice);
+        let outputs = Interpreter::new(&graph).unwrap().run(&[x]).unwrap();
+        prop_assert_eq!(&outputs[0], &outputs[1]);
+        prop_assert_eq!(&outputs[2], &outputs[3]);
+    }
+
+    #[test]
     fn packed_addition_is_the_integer_one(mut dice in dice()) {
         let (op, _) = dice.op("vta.add");
         let Op::VtaAdd { shape, in_layouts, out_layout, add } = op.clone() else { unreachable!() };
@@ -456,6 +464,71 @@ proptest! {
         let outputs = Interpreter::new(g).unwrap().run(&inputs).unwrap();
         prop_assert_eq!(&outputs[0], &outputs[1]);
     }
+}
+
+/// The same poolings twice, maximum and sum: packed, with what adds nothing in the border and
+/// the zero point's share in the addend; and plain.
+fn packed_and_plain_pools(dice: &mut Dice) -> (Graph, Tensor) {
+    let shape = dice.nchw();
+    let [_, c, h, w] = shape;
+    let plain = dice.pool([h, w]);
+    let x = dice.tensor(DType::I8, shape);
+    let zero_point = dice.in_range(DType::I8);
+    let (batch, lanes) = (dice.range(1, 2), dice.range(1, 4));
+    let mut requant = dice.requant(1, DType::I8);
+    requant.add[0] >>= 2;
+    let window = plain.whole_window();
+    let positions = window.kernel[0] * window.kernel[1];
+    let mut folded = requant.clone();
+    folded.add[0] -= i64::from(requant.mult[0]) * i64::from(zero_point) * positions as i64;
+
+    let mut g = Graph::new("pool");
+    let id = g.add_value("x", x.ty().clone());
+    g.inputs = vec![id];
+    let [oh, ow] = window.out_hw(h, w).unwrap();
+    let out_shape = [shape[0], c, oh, ow];
+    for (fill, requant) in [(-128, None), (zero_point, Some(requant))] {
+        let in_layout = BlockedLayout {
+            batch,
+            lanes,
+            border: window.pads,
+            fill,
+        };
+        let out_layout = dice.layout(batch, lanes, DType::I8);
+        let pack = Op::Pack(in_layout.clone());
+        let packed = g.add_node("", pack, &[id], "").unwrap();
+        let pool = PackedPool {
+            in_shape: shape,
+            out_shape,
+            window: window.clone(),
+            in_layout,
+            out_layout: out_layout.clone(),
+        };
+        let (op, plain) = match requant {
+            None => {
+                let max = Op::MaxPool(plain.clone());
+                (
+                    Op::VtaMaxPool(pool),
+                    g.add_node("", max, &[id], "").unwrap(),
+                )
+            }
+            Some(requant) => {
+                let sum = Op::QSumPool(plain.clone(), zero_point);
+                let sum = g.add_node("", sum, &[id], "").unwrap();
+                let scale = Op::Requantize(requant, DType::I8);
+                let plain = g.add_node("", scale, &[sum], "").unwrap();
+                (Op::VtaSumPool(pool, folded.clone()), plain)
+            }
+        };
+        let y = g.add_node("", op, &[packed], "").unwrap();
+        let unpack = Op::Unpack {
+            layout: out_layout,
+            shape: out_shape,
+        };
+        let unpacked = g.add_node("", unpack, &[y], "").unwrap();
+        g.outputs.extend([unpacked, plain]);
+    }
+    (g, x)
 }
 
 /// The same quantized convolution twice: packed, with zero point and bias folded into the

@@ -2,8 +2,8 @@
 //!
 //! A perfect nest around one GEMM or ALU operation visits register indices that are affine in
 //! the loop variables. Two of the loops become the instruction's own; the rest is unrolled
-//! into micro-operations. The order of visits changes, which is sound because sums wrap and
-//! every other operation touches each destination once.
+//! into micro-operations. The order of visits changes, which is sound because sums wrap, maxima
+//! and minima have no order, and every other operation touches each destination once.
 
 /// Operands of an operation: destination, source, weight.
 pub const OPERANDS: usize = 3;

@@ -49,8 +49,21 @@ impl Entry {
         if design.has_acc8() {
             return Some(Entry::Acc8);
         }
-        let square = design.block_in() == design.block_out();
-        (square && design.wgt_bits() > 1).then_some(Entry::Identity)
+        Entry::has_identity(design).then_some(Entry::Identity)
+    }
+
+    /// As [`Entry::of`], or why there is none.
+    pub fn required(design: &Design) -> Result<Entry, String> {
+        Entry::of(design).ok_or_else(|| {
+            "the design brings no activation into accumulators: it has neither ACC_8BIT loads nor \
+             identity weights"
+                .to_string()
+        })
+    }
+
+    /// Whether a GEMM with identity weights can bring activations in.
+    pub fn has_identity(design: &Design) -> bool {
+        design.block_in() == design.block_out() && design.wgt_bits() > 1
     }
 
     /// Stages that bring both operands in: a load each, or a reset and a product each.
@@ -113,10 +126,7 @@ pub fn select(
     lanes: usize,
     design: &Design,
 ) -> Result<AddSteps, String> {
-    let entry = Entry::of(design).ok_or(
-        "the design brings no activation into accumulators: it has neither ACC_8BIT loads nor \
-         identity weights",
-    )?;
+    let entry = Entry::required(design)?;
     let (low_imm, high_imm) = design.imm_range();
     let factors = [add.mult_a, add.mult_b];
     if let Some(m) = factors.iter().find(|m| !(low_imm..=high_imm).contains(m)) {

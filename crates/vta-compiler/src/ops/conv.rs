@@ -59,6 +59,11 @@ impl ConvShape {
             ],
         }
     }
+
+    /// Rows (`axis` 0) or columns (1) of the input that `out` rows or columns of the output read.
+    pub fn reach(&self, out: usize, axis: usize) -> usize {
+        (out - 1) * self.stride[axis] + (self.kernel[axis] - 1) * self.dilation[axis] + 1
+    }
 }
 
 /// The naive program: parameters `x`, `w`, the epilogue's vectors `p` if it has any, and `y`.

@@ -3,6 +3,7 @@
 
 pub mod add;
 pub mod conv;
+pub mod pool;
 pub mod schedule;
 pub mod stages;
 pub mod tiling;

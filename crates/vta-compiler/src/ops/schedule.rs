@@ -1,18 +1,19 @@
 //! The schedules: from a naive nest to tiles in the scratchpads and hardware intrinsics.
 //!
-//! Both operators go the same way: every stage is tiled alike and merged under common outer
+//! All operators go the same way: every stage is tiled alike and merged under common outer
 //! loops, the temporaries shrink to a tile in the register file, operands are cached on chip,
 //! and what is left innermost becomes intrinsics.
 
 use vta_isa::Design;
 use vta_tir::schedule::{
     ScheduleError, Tensor, cache_read, dma, fuse_nests, reorder, set_scope, sink_alloc, split,
-    tensorize,
+    tensorize, widen,
 };
-use vta_tir::{Geometry, Program, Scope};
+use vta_tir::{DType, Geometry, Program, Scope};
 
 use super::add::{AddSteps, Entry, IDENTITY};
 use super::conv::ConvShape;
+use super::pool::{PoolSteps, Taps};
 use super::stages::{self, VECTORS, name};
 use super::tiling::{AddTile, ConvTile};
 use crate::epilogue::Step;
@@ -114,6 +115,55 @@ pub fn add(
     }
     for stage in entry..last {
         tensorize(&mut p, &name("b", stage), Tensor::Alu, &geometry)?;
+    }
+    dma(&mut p, &format!("{}i", name("c", last)))?;
+    Ok(p)
+}
+
+/// Puts a pooling on the accelerator in tiles of `tile`.
+///
+/// # Errors
+/// Those of the primitives.
+pub fn pool(
+    mut p: Program,
+    tile: &AddTile,
+    steps: &PoolSteps,
+    design: &Design,
+) -> Result<Program, ScheduleError> {
+    let geometry = geometry(design);
+    let (tap, last) = (steps.tap_stage(), steps.last_stage());
+    for stage in 0..=last {
+        tiled(&mut p, stage, [tile.c, tile.y, tile.x])?;
+    }
+    merged(&mut p, last)?;
+    let private = (steps.taps == Taps::GemmMax).then_some("tap");
+    for buffer in private.into_iter().chain(["acc"]) {
+        sink_alloc(&mut p, buffer, "x0o")?;
+        set_scope(&mut p, buffer, Scope::Acc)?;
+    }
+    match steps.entry() {
+        Entry::Acc8 => {
+            let cache = cache_read(&mut p, "x", "x0o", Scope::Acc)?;
+            let wide = DType::of_bits(design.acc_bits()).expect("a design's width");
+            widen(&mut p, &cache.buffer, wide)?;
+            dma(&mut p, &cache.copy)?;
+        }
+        Entry::Identity => {
+            cached(&mut p, "x", "x0o", Scope::Inp)?;
+            cached(&mut p, IDENTITY, "n0", Scope::Wgt)?;
+        }
+    }
+    if stages::vectors(&steps.epilogue) > 0 {
+        cached(&mut p, VECTORS, "c0o", Scope::Acc)?;
+    }
+    for stage in 0..last {
+        let kind = match steps.taps {
+            _ if stage == 0 => Tensor::Reset,
+            Taps::GemmMax if stage + 1 == tap => Tensor::Reset,
+            Taps::Gemm | Taps::GemmMax if stage == tap => Tensor::Gemm,
+            _ => Tensor::Alu,
+        };
+        tensorize(&mut p, &name("b", stage), kind, &geometry)?;
     }
     dma(&mut p, &format!("{}i", name("c", last)))?;
     Ok(p)

@@ -6,6 +6,7 @@ use vta_isa::{Design, MemType};
 
 use super::add::{AddShape, AddSteps, Entry};
 use super::conv::ConvShape;
+use super::pool::{PoolSteps, Taps};
 use super::stages;
 
 /// Tile of a convolution, in registers.
@@ -39,9 +40,6 @@ pub fn conv(shape: &ConvShape, vectors: usize, design: &Design) -> Option<ConvTi
     let [kh, kw] = shape.kernel;
     let depth = |mem| design.depth(mem) as usize;
     let bytes = |mem| design.elem_bytes(mem) as u64;
-    let reach = |out: usize, i: usize| {
-        (out - 1) * shape.stride[i] + (shape.kernel[i] - 1) * shape.dilation[i] + 1
-    };
     let mut best: Option<(u64, ConvTile)> = None;
     for tci in parts(ci) {
         for tco in parts(co) {
@@ -51,7 +49,7 @@ pub fn conv(shape: &ConvShape, vectors: usize, design: &Design) -> Option<ConvTi
             }
             for ty in parts(oh) {
                 for tx in parts(ow) {
-                    let inp = tci * reach(ty, 0) * reach(tx, 1);
+                    let inp = tci * shape.reach(ty, 0) * shape.reach(tx, 1);
                     let acc = tco * ty * tx + tco * vectors;
                     if inp > depth(MemType::Inp) || acc > depth(MemType::Acc) {
                         continue;
@@ -80,7 +78,7 @@ pub fn conv(shape: &ConvShape, vectors: usize, design: &Design) -> Option<ConvTi
     best.map(|(_, tile)| tile)
 }
 
-/// Tile of an addition, in registers.
+/// Tile of an addition or a pooling, in registers of the result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AddTile {
     /// Channel blocks.
@@ -124,6 +122,44 @@ pub fn add(shape: &AddShape, steps: &AddSteps, design: &Design) -> Option<AddTil
                             x: tx,
                         },
                     ));
+                }
+            }
+        }
+    }
+    best.map(|(_, tile)| tile)
+}
+
+/// The tile of a pooling of `shape` that moves the fewest bytes; `None` if not even one register
+/// of the result fits with the values under its window.
+pub fn pool(shape: &ConvShape, steps: &PoolSteps, design: &Design) -> Option<AddTile> {
+    let [n, c, oh, ow] = shape.output;
+    let vectors = stages::vectors(&steps.epilogue);
+    let depth = |mem| design.depth(mem) as usize;
+    let window: usize = shape.kernel.iter().product();
+    let mut best: Option<(u64, AddTile)> = None;
+    for tc in parts(c) {
+        for ty in parts(oh) {
+            for tx in parts(ow) {
+                let input = (shape.reach(ty, 0)).saturating_mul(tc * shape.reach(tx, 1));
+                let output = tc * ty * tx;
+                let (inp, acc) = match steps.taps {
+                    Taps::Alu(_) => (0, output + input),
+                    Taps::Gemm => (input, output),
+                    Taps::GemmMax => (input, output + output * window),
+                };
+                if inp > depth(MemType::Inp) || acc + tc * vectors > depth(MemType::Acc) {
+                    continue;
+                }
+                let tiles = n * c.div_ceil(tc) * oh.div_ceil(ty) * ow.div_ceil(tx);
+                let bytes = (input * design.elem_bytes(MemType::Out)) as u64;
+                let cost = tiles as u64 * (bytes + TILE_OVERHEAD);
+                let tile = AddTile {
+                    c: tc,
+                    y: ty,
+                    x: tx,
+                };
+                if best.is_none_or(|(least, _)| cost < least) {
+                    best = Some((cost, tile));
                 }
             }
         }

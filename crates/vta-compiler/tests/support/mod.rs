@@ -82,10 +82,28 @@ pub(crate) struct Layer {
     pub(crate) seed: u64,
 }
 
+impl Layer {
+    /// The layer's window as one of pooling, a part of whose padding only rounds the output up.
+    fn pool(&self) -> PoolAttrs {
+        let [top, left, bottom, right] = self.pads;
+        let extra = [bottom / 2, right / 2];
+        PoolAttrs {
+            window: Window {
+                kernel: self.kernel,
+                stride: self.stride,
+                dilation: self.dilation,
+                pads: [top, left, bottom - extra[0], right - extra[1]],
+            },
+            extra,
+            count_include_pad: false,
+        }
+    }
+}
+
 /// A layer of any kind.
 pub(crate) fn layer() -> impl Strategy<Value = Layer> {
     (
-        (0u8..8, 1usize..40, any::<u64>()),
+        (0u8..9, 1usize..40, any::<u64>()),
         (
             prop::array::uniform2(1usize..4),
             prop::array::uniform2(1usize..3),
@@ -236,19 +254,20 @@ impl Builder<'_> {
                 self.values.push((y, next_zero));
             }
             (6, [_, _, _, _]) => {
-                let window = Window {
-                    kernel: l.kernel,
-                    stride: l.stride,
-                    dilation: [1, 1],
-                    pads: [0; 4],
-                };
-                let pool = PoolAttrs {
-                    window,
-                    extra: [0, 0],
-                    count_include_pad: false,
-                };
-                let y = self.node(Op::MaxPool(pool), &[x])?;
+                let y = self.node(Op::MaxPool(l.pool()), &[x])?;
                 self.values.push((y, zero_point));
+            }
+            (8, &[_, c, h, w]) => {
+                let mut pool = l.pool();
+                if l.seed % 3 == 0 {
+                    // Global.
+                    (pool.window.kernel, pool.window.dilation) = ([h, w], [1, 1]);
+                }
+                let sums = self.node(Op::QSumPool(pool, zero_point), &[x])?;
+                let channels = if l.seed % 2 == 0 { 1 } else { c };
+                let requant = self.requant(l, channels, &mut n);
+                let y = self.node(Op::Requantize(requant, self.narrow()), &[sums])?;
+                self.values.push((y, next_zero));
             }
             (7, _) => {
                 let rest = shape[1..].iter().product::<usize>();

@@ -3,7 +3,7 @@
 use super::float::window_hw;
 use super::integer::{check_add, check_requant};
 use super::{Inferred, expect_in_range, expect_narrow, expect_rank, expect_shape};
-use crate::{AddEpilogue, BlockedLayout, DType, PackedConv, TensorType};
+use crate::{AddEpilogue, BlockedLayout, DType, PackedConv, PackedPool, Requant, TensorType};
 
 pub(super) fn pack(layout: &BlockedLayout, x: &TensorType) -> Inferred {
     expect_narrow("x", x)?;
@@ -102,4 +102,40 @@ pub(super) fn vta_add(
     check_add(add, dtype)?;
     let packed = packed_shape(out_layout, shape, dtype)?;
     Ok(TensorType::new(dtype, packed))
+}
+
+pub(super) fn vta_max_pool(p: &PackedPool, x: &TensorType) -> Inferred {
+    pooled(p, x)
+}
+
+pub(super) fn vta_sum_pool(p: &PackedPool, requant: &Requant, x: &TensorType) -> Inferred {
+    let ty = pooled(p, x)?;
+    let lanes = ty.shape[1].checked_mul(p.out_layout.lanes);
+    check_requant(requant, x.dtype, lanes, x)?;
+    Ok(ty)
+}
+
+fn pooled(p: &PackedPool, x: &TensorType) -> Inferred {
+    expect_packed("x", x, &p.in_layout, p.in_shape)?;
+    let (from, to) = (&p.in_layout, &p.out_layout);
+    if (from.batch, from.lanes) != (to.batch, to.lanes) {
+        return Err(format!(
+            "operand `x` has blocks of {} by {}, the output of {} by {}: they must be equal",
+            from.batch, from.lanes, to.batch, to.lanes
+        ));
+    }
+    let [n, c, h, w] = p.in_shape;
+    let [oh, ow] = window_hw(&p.window, [h, w], [0, 0], x)?;
+    if p.out_shape != [n, c, oh, ow] {
+        return Err(format!(
+            "the window over {:?} gives {:?}, not the output {:?}",
+            p.in_shape,
+            [n, c, oh, ow],
+            p.out_shape
+        ));
+    }
+    Ok(TensorType::new(
+        x.dtype,
+        packed_shape(to, p.out_shape, x.dtype)?,
+    ))
 }

@@ -1,7 +1,9 @@
 //! Packed operators, element by element over blocked tensors.
 
 use super::{dims, i8s};
-use crate::{AddEpilogue, BlockedLayout, Data, PackedConv, Tensor, TensorType};
+use crate::{
+    AddEpilogue, BlockedLayout, Data, PackedConv, PackedPool, Requant, Tensor, TensorType, Window,
+};
 
 /// Index arithmetic of a tensor in a [`BlockedLayout`].
 struct Blocked {
@@ -25,6 +27,17 @@ impl Blocked {
     fn block(&self, n: usize, c: usize, y: usize, x: usize) -> usize {
         let [_, cs, h, w, batch, lanes] = self.extents;
         (((n * cs + c) * h + y) * w + x) * batch * lanes
+    }
+
+    /// Row and column, from the corner of the border, that position `k` of the window of output
+    /// `o` falls on; `None` beyond the border.
+    fn tap(&self, window: &Window, o: [usize; 2], k: [usize; 2]) -> Option<[usize; 2]> {
+        let [_, _, h, w, ..] = self.extents;
+        let along = |axis: usize, origin: usize, extent: usize| {
+            let at = o[axis] * window.stride[axis] + k[axis] * window.dilation[axis] + origin;
+            at.checked_sub(window.pads[axis]).filter(|&i| i < extent)
+        };
+        Some([along(0, self.top, h)?, along(1, self.left, w)?])
     }
 
     /// A logical element.
@@ -72,27 +85,20 @@ pub(super) fn unpack(layout: &BlockedLayout, shape: [usize; 4], x: &Tensor) -> D
 pub(super) fn vta_conv(c: &PackedConv, x: &Tensor, weight: &Tensor, ty: &TensorType) -> Data {
     let from = Blocked::new(&c.in_layout, c.in_shape);
     let to = Blocked::new(&c.out_layout, c.out_shape);
-    let [nb, ib, h, w, batch, bi] = from.extents;
+    let [nb, ib, _, _, batch, bi] = from.extents;
     let [_, ob, _, _, _, bo] = to.extents;
     let [_, _, oh, ow] = c.out_shape;
     let [kh, kw] = c.window.kernel;
     let widen = |t: &Tensor| -> Vec<i16> { i8s(t).iter().map(|&v| v.into()).collect() };
     let (x, weight) = (widen(x), widen(weight));
-    // Where a window position falls in the stored tensor; `None` beyond its border.
-    let stored = |axis: usize, o: usize, k: usize, origin: usize, extent: usize| {
-        let at = o * c.window.stride[axis] + k * c.window.dilation[axis] + origin;
-        at.checked_sub(c.window.pads[axis]).filter(|&i| i < extent)
-    };
     let mut y = blank(&c.out_layout, c.out_shape, ty);
     let mut acc = vec![0i32; batch * bo];
     for [n, o, oy, ox] in indices([nb, ob, oh, ow]) {
         acc.fill(0);
         for [i, ky, kx, _] in indices([ib, kh, kw, 1]) {
-            let at = (
-                stored(0, oy, ky, from.top, h),
-                stored(1, ox, kx, from.left, w),
-            );
-            let (Some(iy), Some(ix)) = at else { continue };
+            let Some([iy, ix]) = from.tap(&c.window, [oy, ox], [ky, kx]) else {
+                continue;
+            };
             let x = &x[from.block(n, i, iy, ix)..][..batch * bi];
             let k = ((o * ib + i) * kh + ky) * kw + kx;
             let weight = &weight[k * bo * bi..][..bo * bi];
@@ -133,6 +139,48 @@ pub(super) fn vta_add(
         let y = &mut y[block(&to)..][..len];
         for ((y, &a), &b) in y.iter_mut().zip(a).zip(b) {
             *y = add.apply(a.into(), b.into()) as i8;
+        }
+    }
+    Data::I8(y)
+}
+
+pub(super) fn vta_max_pool(p: &PackedPool, x: &Tensor, ty: &TensorType) -> Data {
+    let greatest = |taps: &mut dyn Iterator<Item = i32>, _: usize| taps.max();
+    pooled(p, x, ty, greatest)
+}
+
+pub(super) fn vta_sum_pool(p: &PackedPool, requant: &Requant, x: &Tensor, ty: &TensorType) -> Data {
+    let sum = |taps: &mut dyn Iterator<Item = i32>, c: usize| {
+        Some(requant.apply(taps.fold(0, i32::wrapping_add), c))
+    };
+    pooled(p, x, ty, sum)
+}
+
+/// Applies `f` to the values under each window, row by row, and to the channel.
+fn pooled(
+    p: &PackedPool,
+    x: &Tensor,
+    ty: &TensorType,
+    f: impl Fn(&mut dyn Iterator<Item = i32>, usize) -> Option<i32>,
+) -> Data {
+    let from = Blocked::new(&p.in_layout, p.in_shape);
+    let to = Blocked::new(&p.out_layout, p.out_shape);
+    let [nb, cb, _, _, batch, lanes] = to.extents;
+    let [_, _, oh, ow] = p.out_shape;
+    let [kh, kw] = p.window.kernel;
+    let x = i8s(x);
+    let mut y = blank(&p.out_layout, p.out_shape, ty);
+    for [n, c, oy, ox] in indices([nb, cb, oh, ow]) {
+        let block = to.block(n, c, oy + to.top, ox + to.left);
+        for (i, y) in y[block..][..batch * lanes].iter_mut().enumerate() {
+            let mut taps = indices([kh, kw, 1, 1]).map(|[ky, kx, ..]| {
+                let at = from.tap(&p.window, [oy, ox], [ky, kx]);
+                at.map_or(0, |[row, column]| {
+                    x[from.block(n, c, row, column) + i].into()
+                })
+            });
+            let value = f(&mut taps, c * lanes + i % lanes);
+            *y = value.expect("a window has a position") as i8;
         }
     }
     Data::I8(y)

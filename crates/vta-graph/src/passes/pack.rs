@@ -1,15 +1,18 @@
 //! `pack`: the nodes chosen for the accelerator become packed operators over blocked tensors.
 //!
-//! A convolution and its requantization become one `vta.conv`, an addition a `vta.add`;
+//! A convolution and its requantization become one `vta.conv`, a sum over windows and its
+//! requantization a `vta.sum_pool`, an addition a `vta.add`, a maximum a `vta.max_pool`;
 //! `pack` and `unpack` appear where a tensor crosses between the host and the accelerator.
 //! Zero points end here: `sum((x - z) * w)` is `sum(x * w) - z * sum(w)`, whose second half is
 //! a constant of each channel, and padding that stands for `z` becomes a border that holds it.
+//! The padding of a maximum becomes a border of a value that never wins.
 
 use std::collections::BTreeMap;
 
+use crate::quant::bounds::value_bounds;
 use crate::{
-    BlockedLayout, DType, Graph, GraphError, Node, NodeId, Op, PackedConv, Requant, Tensor,
-    TensorType, ValueId,
+    BlockedLayout, DType, Graph, GraphError, Node, NodeId, Op, PackedConv, PackedPool, PoolAttrs,
+    Requant, Tensor, TensorType, ValueId, Window,
 };
 
 /// The shape of the accelerator's registers, as far as layouts depend on it.
@@ -27,7 +30,8 @@ pub struct Registers {
 /// node of the packed graph, the chosen node whose result it computes.
 ///
 /// A chosen `qconv` has a constant weight, no bias, one group, and a chosen `requantize` as its
-/// only reader; a chosen `qadd` has rank 4.
+/// only reader, and a chosen `qsum_pool` such a reader; a chosen `qadd` has rank 4; the input of
+/// a chosen `max_pool` with padding has a [`max_pool_fill`].
 pub fn run(
     graph: &mut Graph,
     chosen: &[NodeId],
@@ -52,12 +56,13 @@ pub fn run(
         let id = NodeId(i as u32);
         let is_chosen = chosen.contains(&id);
         match &node.op {
-            Op::QConv(..) if is_chosen => {}
-            Op::Requantize(requant, dtype) if is_chosen => p.conv(node, requant, *dtype)?,
+            Op::QConv(..) | Op::QSumPool(..) if is_chosen => {}
+            Op::Requantize(requant, dtype) if is_chosen => p.requantized(node, requant, *dtype)?,
+            Op::MaxPool(pool) if is_chosen => p.max_pool(node, pool)?,
             Op::QAdd(add, dtype) if is_chosen => p.add(node, add, *dtype)?,
             _ => p.host(node)?,
         }
-        if is_chosen && !matches!(node.op, Op::QConv(..)) {
+        if is_chosen && !matches!(node.op, Op::QConv(..) | Op::QSumPool(..)) {
             // The operator comes last, after the packing of its inputs.
             origin.resize(p.new.nodes.len() - 1, None);
             origin.push(Some(id));
@@ -72,25 +77,54 @@ pub fn run(
     Ok(origin)
 }
 
-/// The border of each value that some chosen convolution pads with a zero point other than 0.
+/// The border of each value that some chosen operator pads with something other than 0.
 fn borders(graph: &Graph, chosen: &[NodeId]) -> BTreeMap<ValueId, ([usize; 4], i32)> {
+    let ranges = value_bounds(graph);
     let mut out: BTreeMap<ValueId, ([usize; 4], i32)> = BTreeMap::new();
     for &id in chosen {
         let node = graph.node(id);
-        let Op::QConv(attrs, zero_point) = &node.op else {
-            continue;
+        let (pads, fill) = match &node.op {
+            Op::MaxPool(pool) => {
+                let low = ranges[node.inputs[0].0 as usize].map_or(0, |r| r.0);
+                let fill = max_pool_fill(graph, node.inputs[0], low);
+                (pool.whole_window().pads, fill.unwrap_or(0))
+            }
+            op => zero_padding(op).unwrap_or_default(),
         };
-        if *zero_point == 0 {
+        if pads == [0; 4] || fill == 0 {
             continue;
         }
-        let (border, fill) = out.entry(node.inputs[0]).or_insert(([0; 4], *zero_point));
-        debug_assert_eq!(fill, zero_point, "a tensor has one zero point");
-        for (have, want) in border.iter_mut().zip(attrs.window.pads) {
+        let (border, old) = out.entry(node.inputs[0]).or_insert(([0; 4], fill));
+        debug_assert_eq!(*old, fill, "a tensor has one zero point");
+        for (have, want) in border.iter_mut().zip(pads) {
             *have = (*have).max(want);
         }
     }
-    out.retain(|_, (border, _)| border.iter().any(|&b| b > 0));
     out
+}
+
+/// The padding of an operator that reads it as the zero point, and that zero point.
+fn zero_padding(op: &Op) -> Option<([usize; 4], i32)> {
+    match op {
+        Op::QConv(attrs, zero_point) => Some((attrs.window.pads, *zero_point)),
+        Op::QSumPool(pool, zero_point) => Some((pool.whole_window().pads, *zero_point)),
+        _ => None,
+    }
+}
+
+/// What stands in the padding of a maximum over `x`, whose values are at least `low`: the zero
+/// point if another reader pads with it, since a tensor has one border, else the value nearest
+/// to 0 that never wins. `None` if that zero point could win.
+pub fn max_pool_fill(graph: &Graph, x: ValueId, low: i64) -> Option<i32> {
+    let readers = graph.nodes.iter().filter(|n| n.inputs.first() == Some(&x));
+    let mut zero_points = readers
+        .filter_map(|n| zero_padding(&n.op))
+        .filter(|(pads, _)| *pads != [0; 4])
+        .map(|(_, zero_point)| zero_point);
+    match zero_points.next() {
+        Some(zero_point) => (i64::from(zero_point) <= low).then_some(zero_point),
+        None => i32::try_from(low.min(0)).ok(),
+    }
 }
 
 struct Packer<'a> {
@@ -177,11 +211,31 @@ impl Packer<'_> {
         Ok(())
     }
 
-    fn conv(&mut self, node: &Node, requant: &Requant, dtype: DType) -> Result<(), GraphError> {
+    /// The packed operator of a chosen requantization and the sums that it reads.
+    fn requantized(
+        &mut self,
+        node: &Node,
+        requant: &Requant,
+        dtype: DType,
+    ) -> Result<(), GraphError> {
         let producers = self.old.producers();
-        let conv = self
-            .old
-            .node(producers[node.inputs[0].0 as usize].expect("a chosen qconv"));
+        let sums = producers[node.inputs[0].0 as usize].expect("chosen sums");
+        let sums = self.old.node(sums);
+        match &sums.op {
+            Op::QSumPool(pool, zero_point) => {
+                self.sum_pool((sums, pool, *zero_point), node, requant, dtype)
+            }
+            _ => self.conv(sums, node, requant, dtype),
+        }
+    }
+
+    fn conv(
+        &mut self,
+        conv: &Node,
+        node: &Node,
+        requant: &Requant,
+        dtype: DType,
+    ) -> Result<(), GraphError> {
         let Op::QConv(attrs, zero_point) = &conv.op else {
             unreachable!("a chosen qconv")
         };
@@ -224,6 +278,53 @@ impl Packer<'_> {
             add: add.clone(),
         };
         self.accelerated(&node.name, op, dtype, &[a, b], node.output, out_layout)
+    }
+
+    fn sum_pool(
+        &mut self,
+        (sums, pool, zero_point): (&Node, &PoolAttrs, i32),
+        node: &Node,
+        requant: &Requant,
+        dtype: DType,
+    ) -> Result<(), GraphError> {
+        let (x, packed) = self.pool(sums.inputs[0], node.output, pool)?;
+        let requant = sum_pool_requant(
+            requant,
+            &packed.window,
+            packed.out_shape[1],
+            zero_point,
+            self.regs.block_out,
+            &node.name,
+        )?;
+        let layout = packed.out_layout.clone();
+        let op = Op::VtaSumPool(packed, requant);
+        self.accelerated(&sums.name, op, dtype, &[x], node.output, layout)
+    }
+
+    fn max_pool(&mut self, node: &Node, pool: &PoolAttrs) -> Result<(), GraphError> {
+        let (x, packed) = self.pool(node.inputs[0], node.output, pool)?;
+        let dtype = self.old.value(node.output).ty.dtype;
+        let layout = packed.out_layout.clone();
+        let op = Op::VtaMaxPool(packed);
+        self.accelerated(&node.name, op, dtype, &[x], node.output, layout)
+    }
+
+    /// The packed input, and the packed window over it.
+    fn pool(
+        &mut self,
+        input: ValueId,
+        output: ValueId,
+        pool: &PoolAttrs,
+    ) -> Result<(ValueId, PackedPool), GraphError> {
+        let (x, in_layout) = self.packed(input, self.regs.block_out)?;
+        let packed = PackedPool {
+            in_shape: four(&self.old.value(input).ty)?,
+            out_shape: four(&self.old.value(output).ty)?,
+            window: pool.whole_window(),
+            in_layout,
+            out_layout: self.layout(output, self.regs.block_out),
+        };
+        Ok((x, packed))
     }
 
     fn accelerated(
@@ -316,4 +417,21 @@ pub fn fold_zero_point(
         add,
         ..requant.clone()
     })
+}
+
+/// What follows the sums of a `qsum_pool` over `window` as stored: [`fold_zero_point`] with a
+/// weight of 1 at every position.
+///
+/// # Errors
+/// An addend beyond 64 bits.
+pub fn sum_pool_requant(
+    requant: &Requant,
+    window: &Window,
+    channels: usize,
+    zero_point: i32,
+    block: usize,
+    node: &str,
+) -> Result<Requant, GraphError> {
+    let positions = window.kernel.iter().product::<usize>() as i64;
+    fold_zero_point(requant, &vec![positions; channels], zero_point, block, node)
 }

@@ -4,7 +4,8 @@ use std::fmt::Write;
 
 use super::lex::{Lexer, Reason};
 use crate::{
-    AddEpilogue, BlockedLayout, ConvAttrs, DType, Op, PackedConv, PoolAttrs, Quant, Requant, Window,
+    AddEpilogue, BlockedLayout, ConvAttrs, DType, Op, PackedConv, PackedPool, PoolAttrs, Quant,
+    Requant, Window,
 };
 
 /// A walk over attributes that reads or writes each.
@@ -200,6 +201,7 @@ fields! {
     AddEpilogue { mult_a, mult_b, add, shift, lo, hi }
     Quant { scale, zero_point, axis }
     PackedConv { in_shape, out_shape, window, in_layout, out_layout, requant }
+    PackedPool { in_shape, out_shape, window, in_layout, out_layout }
 }
 
 impl Fields for ConvAttrs {
@@ -280,6 +282,11 @@ impl Fields for Op {
                 v.field("out_layout", out_layout)?;
                 add.fields(v)
             }
+            Op::VtaMaxPool(p) => p.fields(v),
+            Op::VtaSumPool(p, requant) => {
+                p.fields(v)?;
+                v.field("requant", requant)
+            }
             Op::Dense | Op::MatMul | Op::Relu | Op::Sigmoid | Op::GlobalAvgPool => Ok(()),
             Op::Add | Op::Sub | Op::Mul | Op::Div => Ok(()),
         }
@@ -329,6 +336,13 @@ pub(super) fn blank(name: &str, dtype: DType) -> Option<Op> {
         lanes: 0,
         border: [0; 4],
         fill: 0,
+    };
+    let packed_pool = || PackedPool {
+        in_shape: [0; 4],
+        out_shape: [0; 4],
+        window: window.clone(),
+        in_layout: layout(),
+        out_layout: layout(),
     };
     let all = [
         Op::Conv(conv()),
@@ -390,6 +404,8 @@ pub(super) fn blank(name: &str, dtype: DType) -> Option<Op> {
             out_layout: layout(),
             add: add(),
         },
+        Op::VtaMaxPool(packed_pool()),
+        Op::VtaSumPool(packed_pool(), requant()),
     ];
     all.into_iter().find(|op| op.name() == name)
 }

@@ -3,12 +3,12 @@
 
 use proptest::prelude::*;
 use vta_graph::{
-    AddEpilogue, BlockedLayout, ConvAttrs, DType, Data, Op, PackedConv, PoolAttrs, Quant, Requant,
-    Tensor, TensorType, Window,
+    AddEpilogue, BlockedLayout, ConvAttrs, DType, Data, Op, PackedConv, PackedPool, PoolAttrs,
+    Quant, Requant, Tensor, TensorType, Window,
 };
 
 /// Every operator's name in the text form.
-pub(crate) const KINDS: [&str; 33] = [
+pub(crate) const KINDS: [&str; 35] = [
     "conv",
     "dense",
     "matmul",
@@ -42,6 +42,8 @@ pub(crate) const KINDS: [&str; 33] = [
     "unpack",
     "vta.conv",
     "vta.add",
+    "vta.max_pool",
+    "vta.sum_pool",
 ];
 
 /// Choices that proptest made and can make smaller; zeros once they run out.
@@ -283,6 +285,24 @@ impl Dice {
         (Op::VtaConv(conv), operands)
     }
 
+    /// A packed pooling of values of `dtype`, and its operand.
+    pub(crate) fn packed_pool(&mut self, dtype: DType) -> (PackedPool, Tensor) {
+        let in_shape = self.nchw();
+        let [n, c, h, w] = in_shape;
+        let window = self.window([h, w]);
+        let [oh, ow] = window.out_hw(h, w).expect("a window that fits");
+        let (batch, lanes) = (self.range(1, 2), self.range(1, 4));
+        let pool = PackedPool {
+            in_shape,
+            out_shape: [n, c, oh, ow],
+            window,
+            in_layout: self.layout(batch, lanes, dtype),
+            out_layout: self.layout(batch, lanes, dtype),
+        };
+        let packed = pool.in_layout.packed_shape(in_shape).expect("small");
+        (pool, self.tensor(dtype, packed))
+    }
+
     /// An operator of this name, and operands that it takes.
     pub(crate) fn op(&mut self, kind: &str) -> (Op, Vec<Tensor>) {
         let any = self.pick(&DType::ALL);
@@ -496,6 +516,19 @@ impl Dice {
                     add: self.epilogue(narrow),
                 };
                 (op, operands.into())
+            }
+            "vta.max_pool" => {
+                let (pool, x) = self.packed_pool(narrow);
+                (Op::VtaMaxPool(pool), vec![x])
+            }
+            "vta.sum_pool" => {
+                let (pool, x) = self.packed_pool(narrow);
+                let lanes = pool.out_layout.lanes;
+                let channels = pool.out_shape[1].div_ceil(lanes) * lanes;
+                (
+                    Op::VtaSumPool(pool, self.requant(channels, narrow)),
+                    vec![x],
+                )
             }
             _ => unreachable!("no operator `{kind}`"),
         }
