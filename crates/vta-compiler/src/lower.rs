@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use vta_graph::{Node, Op};
-use vta_isa::{Design, MemType, Module, Uop};
+use vta_isa::{Design, MemType, Uop};
 use vta_program::{CommandStream, Loop, Operand, StreamError};
 use vta_tir::Program;
 
@@ -13,7 +13,7 @@ use crate::ops::add::{self, AddShape};
 use crate::ops::conv::{self, ConvShape};
 use crate::ops::{pool, schedule, stages, tiling};
 use crate::partition::Selected;
-use crate::tokens::Serial;
+use crate::tokens::Ordered;
 
 /// An operator as a scheduled loop nest, with the per-channel vectors that it reads.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -126,38 +126,43 @@ pub(crate) fn lower(
     Ok(lowered)
 }
 
-/// Appends the commands of `program`, with its parameters at the byte addresses `params`.
+/// The commands of `program`, with its parameters at the byte addresses `params`, in an order in which
+/// they are right one after the other.
 ///
 /// # Errors
 /// Bugs of the compiler.
-pub(crate) fn emit(
+pub(crate) fn commands(
     program: &Program,
     params: &BTreeMap<String, u64>,
-    serial: &mut Serial,
-    stream: &mut CommandStream,
-) -> Result<(), LowerError> {
-    let design = stream.design().clone();
-    for command in emit::walk(&design, program, params)? {
-        let module = match &command {
-            Command::Load {
-                mem: MemType::Inp | MemType::Wgt,
-                ..
-            } => Module::Load,
-            Command::Store { .. } => Module::Store,
-            _ => Module::Compute,
-        };
-        serial.before(module, stream)?;
-        match command {
-            Command::Load { mem, block } => stream.load_2d(mem, block)?,
-            Command::Store { block } => stream.store_2d(block)?,
-            Command::Gemm { reset, kernel } => {
-                let (id, loops) = intern(&kernel, stream)?;
-                stream.gemm(id, reset, loops)?;
+    design: &Design,
+) -> Result<Vec<Command>, LowerError> {
+    Ok(emit::walk(design, program, params)?)
+}
+
+/// Appends commands with their tokens.
+///
+/// # Errors
+/// Those of the stream, which are bugs of the compiler.
+pub(crate) fn append(steps: Vec<Ordered>, stream: &mut CommandStream) -> Result<(), StreamError> {
+    for step in steps {
+        for from in step.pops() {
+            stream.dep_pop(from, step.module)?;
+        }
+        match &step.command {
+            Some(Command::Load { mem, block }) => stream.load_2d(*mem, *block)?,
+            Some(Command::Store { block }) => stream.store_2d(*block)?,
+            Some(Command::Gemm { reset, kernel }) => {
+                let (id, loops) = intern(kernel, stream)?;
+                stream.gemm(id, *reset, loops)?;
             }
-            Command::Alu { op, imm, kernel } => {
-                let (id, loops) = intern(&kernel, stream)?;
-                stream.alu(id, op, imm.map_or(Operand::Acc, Operand::Imm), loops)?;
+            Some(Command::Alu { op, imm, kernel }) => {
+                let (id, loops) = intern(kernel, stream)?;
+                stream.alu(id, *op, imm.map_or(Operand::Acc, Operand::Imm), loops)?;
             }
+            None => stream.sync(step.module)?,
+        }
+        for to in step.pushes() {
+            stream.dep_push(step.module, to)?;
         }
     }
     Ok(())

@@ -15,8 +15,7 @@ use crate::lower::{self, Lowered};
 use crate::partition::{self, Partition};
 use crate::segment::{self, Segment};
 use crate::slots::Slots;
-use crate::tokens::Serial;
-use crate::{check, layers, plan};
+use crate::{check, layers, plan, tokens};
 
 /// A compiled network with what the compiler thought on its way.
 #[derive(Clone, Debug)]
@@ -160,28 +159,17 @@ fn emit(
     let mut commands = CommandStream::new(design);
     let mut streams = Vec::new();
     for segment in segments.iter().filter(|s| s.accelerated) {
-        let mut serial = Serial::default();
+        let mut sequence = Vec::new();
         for &id in &segment.nodes {
-            let node = graph.node(id);
-            let first = commands.insns().len() as u32;
-            lower::emit(
-                &lowered[&id].scheduled,
-                &arena.params(graph, id),
-                &mut serial,
-                &mut commands,
-            )
-            .map_err(|source| CompileError::Lower {
-                node: node.name.clone(),
+            let nest = lower::commands(&lowered[&id].scheduled, &arena.params(graph, id), design);
+            sequence.extend(nest.map_err(|source| CompileError::Lower {
+                node: graph.node(id).name.clone(),
                 source,
-            })?;
-            let range = InsnRange {
-                stream: streams.len() as u32,
-                first,
-                count: commands.insns().len() as u32 - first,
-            };
-            emitted.insert(id, range);
+            })?);
         }
         let stream = streams.len();
+        lower::append(tokens::order(sequence, design), &mut commands)
+            .map_err(|source| CompileError::Stream { stream, source })?;
         let finished = commands
             .finish()
             .map_err(|source| CompileError::Stream { stream, source })?;

@@ -1,41 +1,216 @@
-//! Dependence tokens: from commands that are right one after the other to a stream that is
-//! right on three concurrent modules.
+//! Dependence tokens: from commands that are right one after the other to a stream that is right
+//! on three concurrent modules.
 //!
-//! The order kept here is the conservative one: whenever the next command belongs to another
-//! module, it waits for the one before it. Load and store share no queue, so a hand-over between
-//! them passes through compute.
+//! A command waits for the commands of other modules that touch what it touches, one of the two
+//! writing, and for nothing else. What a module knows to be over is kept as a clock: how many
+//! commands of each module. A token is sent only for what its receiver does not know yet, by the
+//! first command that is late enough; it brings all that its sender knew. Load and store share no
+//! queue: what one has to know of the other passes through a command of compute that knows it,
+//! or is made to wait for it.
 
-use vta_isa::Module;
-use vta_program::{CommandStream, StreamError};
+mod history;
 
-/// Keeps the modules strictly in program order.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Serial {
-    last: Option<Module>,
+use vta_isa::{Design, Module};
+
+use crate::emit::Command;
+use history::History;
+
+const MODULES: [Module; 3] = [Module::Load, Module::Compute, Module::Store];
+
+/// Commands of load, compute and store.
+type Clock = [usize; 3];
+
+/// A command with its tokens, or tokens alone.
+#[derive(Clone, Debug)]
+pub(crate) struct Ordered {
+    pub(crate) module: Module,
+    /// Without one, an instruction of `module` that carries tokens only.
+    pub(crate) command: Option<Command>,
+    pops: [bool; 3],
+    pushes: [bool; 3],
 }
 
-impl Serial {
-    /// Says that the next command runs on `module`.
-    ///
-    /// # Errors
-    /// Those of the stream.
-    pub(crate) fn before(
-        &mut self,
-        module: Module,
-        stream: &mut CommandStream,
-    ) -> Result<(), StreamError> {
-        let Some(mut from) = self.last.replace(module).filter(|&last| last != module) else {
-            return Ok(());
-        };
-        if from != Module::Compute && module != Module::Compute {
-            hand_over(from, Module::Compute, stream)?;
-            from = Module::Compute;
-        }
-        hand_over(from, module, stream)
+impl Ordered {
+    /// Whom it waits for.
+    pub(crate) fn pops(&self) -> impl Iterator<Item = Module> + use<> {
+        among(self.pops)
+    }
+
+    /// Whom it tells of its end.
+    pub(crate) fn pushes(&self) -> impl Iterator<Item = Module> + use<> {
+        among(self.pushes)
     }
 }
 
-fn hand_over(from: Module, to: Module, stream: &mut CommandStream) -> Result<(), StreamError> {
-    stream.dep_push(from, to)?;
-    stream.dep_pop(from, to)
+fn among(flags: [bool; 3]) -> impl Iterator<Item = Module> {
+    MODULES.into_iter().filter(move |&m| flags[m as usize])
+}
+
+/// The module that runs a command.
+fn module(command: &Command) -> Module {
+    match command {
+        Command::Load { mem, .. } if history::is_operand(*mem) => Module::Load,
+        Command::Store { .. } => Module::Store,
+        _ => Module::Compute,
+    }
+}
+
+/// The commands of a stream with the tokens that they need.
+///
+/// The stream runs on any design with the depth of this one's token queues: executed in this order, no
+/// queue ever holds more.
+pub(crate) fn order(commands: Vec<Command>, design: &Design) -> Vec<Ordered> {
+    let mut history = History::new(design);
+    let mut order = Order {
+        depth: design.config().dep_queue_depth as usize,
+        steps: Vec::with_capacity(commands.len()),
+        modules: Default::default(),
+        queues: Default::default(),
+    };
+    for command in commands {
+        let module = module(&command);
+        let needs = history.needs(&command);
+        let pops = order.wait(module, needs);
+        history.record(&command, order.modules[module as usize].steps.len() + 1);
+        order.append(module, Some(command), pops);
+    }
+    order.steps
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// Its commands, as indices of steps.
+    steps: Vec<usize>,
+    /// What each of them knew when it began.
+    knew: Vec<Clock>,
+    /// What the next one will know.
+    knows: Clock,
+}
+
+struct Order {
+    depth: usize,
+    steps: Vec<Ordered>,
+    modules: [State; 3],
+    /// By the module that pushes and the one that pops: the step that pops each token, unless its turn is
+    /// still to come.
+    queues: [[Vec<Option<usize>>; 3]; 3],
+}
+
+impl Order {
+    /// Lets the next command of `module` wait until `needs` commands are over; gives the tokens that
+    /// it pops.
+    fn wait(&mut self, module: Module, mut needs: Clock) -> [bool; 3] {
+        const COMPUTE: usize = Module::Compute as usize;
+        let far = match module {
+            Module::Load => Module::Store,
+            Module::Compute => Module::Compute,
+            Module::Store => Module::Load,
+        };
+        let knows = self.modules[module as usize].knows;
+        if module != Module::Compute && knows[far as usize] < needs[far as usize] {
+            let relay = self.relay(far, needs[far as usize]);
+            needs[COMPUTE] = needs[COMPUTE].max(relay + 1);
+            if knows[COMPUTE] > relay {
+                // It was made to wait after it had been heard of.
+                self.learn(module, Module::Compute, relay);
+            }
+        }
+        let mut pops = [false; 3];
+        for other in MODULES {
+            let is_neighbour = (other == Module::Compute) != (module == Module::Compute);
+            let count = needs[other as usize];
+            if is_neighbour && self.modules[module as usize].knows[other as usize] < count {
+                self.token(other, module, count);
+                pops[other as usize] = true;
+            }
+        }
+        pops
+    }
+
+    /// A token from `from`, at the end of its command `count` or later, to the next command of `to`.
+    fn token(&mut self, from: Module, to: Module, count: usize) {
+        let room = self.room(from, to);
+        let late = self.modules[from as usize].steps[count - 1..]
+            .iter()
+            .position(|&step| step >= room);
+        let sender = match late {
+            Some(later) => count - 1 + later,
+            None => self.append(from, None, [false; 3]),
+        };
+        self.send(from, to, sender, None);
+        self.learn(to, from, sender);
+    }
+
+    /// The first step whose token to `to` would not be one too many.
+    fn room(&self, from: Module, to: Module) -> usize {
+        let queue = &self.queues[from as usize][to as usize];
+        let before = queue.len().checked_sub(self.depth);
+        before.map_or(0, |i| queue[i].unwrap_or(self.steps.len()))
+    }
+
+    fn send(&mut self, from: Module, to: Module, sender: usize, pop: Option<usize>) {
+        let push = self.modules[from as usize].steps[sender];
+        self.steps[push].pushes[to as usize] = true;
+        self.queues[from as usize][to as usize].push(pop);
+    }
+
+    /// The next command of `module` knows what command `index` of `of` knew, and that it is over.
+    fn learn(&mut self, module: Module, of: Module, index: usize) {
+        let knew = self.modules[of as usize].knew[index];
+        let knows = &mut self.modules[module as usize].knows;
+        knows[of as usize] = knows[of as usize].max(index + 1);
+        for other in MODULES.map(|m| m as usize) {
+            if other != module as usize {
+                knows[other] = knows[other].max(knew[other]);
+            }
+        }
+    }
+
+    /// A command of compute that knows of `count` commands of `other`.
+    fn relay(&mut self, other: Module, count: usize) -> usize {
+        let compute = &self.modules[Module::Compute as usize];
+        let first = compute
+            .knew
+            .partition_point(|knew| knew[other as usize] < count);
+        if first < compute.knew.len() {
+            return first;
+        }
+        // The last one can be made to wait, if that is not for something after it.
+        let sender = self.modules[other as usize].steps[count - 1];
+        if let Some(&step) = compute.steps.last() {
+            let index = compute.steps.len() - 1;
+            let is_free = step > sender && !self.steps[step].pops[other as usize];
+            if is_free && sender >= self.room(other, Module::Compute) {
+                self.send(other, Module::Compute, count - 1, Some(step));
+                self.steps[step].pops[other as usize] = true;
+                self.learn(Module::Compute, other, count - 1);
+                let compute = &mut self.modules[Module::Compute as usize];
+                compute.knew[index] = compute.knows;
+                return index;
+            }
+        }
+        self.token(other, Module::Compute, count);
+        let mut pops = [false; 3];
+        pops[other as usize] = true;
+        self.append(Module::Compute, None, pops)
+    }
+
+    /// Appends a step that pops `pops`; gives its index among the commands of its module.
+    fn append(&mut self, module: Module, command: Option<Command>, pops: [bool; 3]) -> usize {
+        let step = self.steps.len();
+        self.steps.push(Ordered {
+            module,
+            command,
+            pops,
+            pushes: [false; 3],
+        });
+        for from in among(pops) {
+            let token = self.queues[from as usize][module as usize].last_mut();
+            *token.expect("it was just sent") = Some(step);
+        }
+        let state = &mut self.modules[module as usize];
+        state.steps.push(step);
+        state.knew.push(state.knows);
+        state.steps.len() - 1
+    }
 }

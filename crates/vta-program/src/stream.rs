@@ -358,7 +358,7 @@ impl CommandStream {
         });
         let carrier = match carrier {
             Some(i) => i,
-            None => self.sync(from)?,
+            None => self.carrier(from)?,
         };
         let deps = &mut self.insns[carrier].deps;
         *(if next {
@@ -387,6 +387,11 @@ impl CommandStream {
             flag(&mut self.pending[to as usize]);
         }
         Ok(())
+    }
+
+    /// Emits an instruction of `module` that does nothing but carry tokens.
+    pub fn sync(&mut self, module: Module) -> Result<(), StreamError> {
+        self.carrier(module).map(|_| ())
     }
 
     /// Ends the stream: every token still in a queue is popped, FINISH waits for all modules.
@@ -443,7 +448,7 @@ impl CommandStream {
     }
 
     /// Emits an instruction that only carries tokens; gives its index.
-    fn sync(&mut self, module: Module) -> Result<usize, StreamError> {
+    fn carrier(&mut self, module: Module) -> Result<usize, StreamError> {
         let mem = |mem: MemType| MemInsn {
             memory_type: mem.code(),
             ..MemInsn::default()
