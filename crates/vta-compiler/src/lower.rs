@@ -7,7 +7,7 @@ use vta_isa::{Design, MemType, Uop};
 use vta_program::{CommandStream, Loop, Operand, StreamError};
 use vta_tir::Program;
 
-use crate::emit::{self, Command, EmitError};
+use crate::emit::{self, Command, EmitError, End};
 use crate::epilogue::{self, Step};
 use crate::ops::add::{self, AddShape};
 use crate::ops::conv::{self, ConvShape};
@@ -134,9 +134,10 @@ pub(crate) fn lower(
 pub(crate) fn commands(
     program: &Program,
     params: &BTreeMap<String, u64>,
+    end: End,
     design: &Design,
 ) -> Result<Vec<Command>, LowerError> {
-    Ok(emit::walk(design, program, params)?)
+    Ok(emit::walk(design, program, params, end)?)
 }
 
 /// Appends commands with their tokens.

@@ -10,6 +10,7 @@ use vta_program::{
 };
 
 use crate::arena::{Arena, leaves_segment};
+use crate::emit::End;
 use crate::error::CompileError;
 use crate::lower::{self, Lowered};
 use crate::partition::{self, Partition};
@@ -160,8 +161,13 @@ fn emit(
     let mut streams = Vec::new();
     for segment in segments.iter().filter(|s| s.accelerated) {
         let mut sequence = Vec::new();
-        for &id in &segment.nodes {
-            let nest = lower::commands(&lowered[&id].scheduled, &arena.params(graph, id), design);
+        for (&id, end) in segment
+            .nodes
+            .iter()
+            .zip([End::Low, End::High].into_iter().cycle())
+        {
+            let (nest, params) = (&lowered[&id].scheduled, arena.params(graph, id));
+            let nest = lower::commands(nest, &params, end, design);
             sequence.extend(nest.map_err(|source| CompileError::Lower {
                 node: graph.node(id).name.clone(),
                 source,

@@ -129,6 +129,9 @@ pub struct Buffer {
     /// Extents, outermost first, row-major and compact. Those of an allocation may depend on the loop variables
     /// around it; parameters have constant shapes.
     pub shape: Vec<Expr>,
+    /// Whether an allocation has two places, which the times it is entered take in turns: what comes next
+    /// can begin while the one before is still in use.
+    pub double: bool,
 }
 
 impl Buffer {
@@ -144,6 +147,7 @@ impl Buffer {
             scope,
             dtype,
             shape: shape.into_iter().map(Into::into).collect(),
+            double: false,
         }
     }
 

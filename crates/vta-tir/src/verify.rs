@@ -407,7 +407,8 @@ impl<'a> Checker<'a> {
 
     /// The most elements that an allocation takes.
     fn elements(&self, buffer: &Buffer) -> Result<u64, String> {
-        buffer.leading().iter().try_fold(1u64, |product, extent| {
+        let places: u64 = if buffer.double { 2 } else { 1 };
+        buffer.leading().iter().try_fold(places, |product, extent| {
             let most = self
                 .nest
                 .upper(extent)

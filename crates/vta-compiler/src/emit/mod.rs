@@ -5,4 +5,4 @@ pub mod fold;
 mod walk;
 
 pub use fold::Folded;
-pub use walk::{Command, EmitError, walk};
+pub use walk::{Command, EmitError, End, walk};

@@ -82,13 +82,16 @@ pub fn walk(
     design: &Design,
     program: &Program,
     params: &BTreeMap<String, u64>,
+    end: End,
 ) -> Result<Vec<Command>, EmitError> {
     let mut w = Walker {
         design,
         program: &program.name,
         vars: Vec::new(),
         placed: Vec::new(),
+        end,
         used: BTreeMap::new(),
+        turns: BTreeMap::new(),
         out: Vec::new(),
     };
     for param in &program.params {
@@ -107,6 +110,16 @@ pub fn walk(
     Ok(w.out)
 }
 
+/// The end of the scratchpads from which a program takes its places. Where one program ends at one and
+/// the next begins at the other, the next can begin early.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// The first elements.
+    Low,
+    /// The last ones.
+    High,
+}
+
 struct Placed<'a> {
     buffer: &'a Buffer,
     /// Byte address in DRAM, element index on chip.
@@ -120,7 +133,10 @@ struct Walker<'a> {
     program: &'a str,
     vars: Vec<(&'a Name, i64)>,
     placed: Vec<Placed<'a>>,
+    end: End,
     used: BTreeMap<Scope, u64>,
+    /// Of each allocation with two places: their distance, and which of them is next.
+    turns: BTreeMap<&'a Name, (u64, bool)>,
     out: Vec<Command>,
 }
 
@@ -190,9 +206,18 @@ impl<'a> Walker<'a> {
         let mem = scratchpad(buffer.scope)
             .ok_or_else(|| self.form(format!("buffer `{}` lies in no scratchpad", buffer.name)))?;
         let dims = self.extents(buffer.leading())?;
-        let needed: u64 = dims.iter().product();
-        let at = *self.used.get(&buffer.scope).unwrap_or(&0);
-        let free = u64::from(self.design.depth(mem)) - at;
+        let size: u64 = dims.iter().product();
+        let (needed, turn) = if buffer.double {
+            let (distance, turn) = self.turns.entry(&buffer.name).or_insert((0, false));
+            *distance = size.max(*distance);
+            *turn = !*turn;
+            (2 * *distance, if *turn { 0 } else { *distance })
+        } else {
+            (size, 0)
+        };
+        let used = *self.used.get(&buffer.scope).unwrap_or(&0);
+        let depth = u64::from(self.design.depth(mem));
+        let free = depth - used;
         if needed > free {
             let mem = buffer.scope.name();
             return Err(EmitError::Capacity {
@@ -202,11 +227,16 @@ impl<'a> Walker<'a> {
                 free,
             });
         }
-        self.used.insert(buffer.scope, at + needed);
+        let at = turn
+            + match self.end {
+                End::Low => used,
+                End::High => depth - used - needed,
+            };
+        self.used.insert(buffer.scope, used + needed);
         self.placed.push(Placed { buffer, at, dims });
         self.body(body)?;
         self.placed.pop();
-        self.used.insert(buffer.scope, at);
+        self.used.insert(buffer.scope, used);
         Ok(())
     }
 

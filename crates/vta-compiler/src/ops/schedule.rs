@@ -6,8 +6,8 @@
 
 use vta_isa::Design;
 use vta_tir::schedule::{
-    ScheduleError, Tensor, cache_read, dma, fuse_nests, reorder, set_scope, sink_alloc, split,
-    tensorize, widen,
+    ScheduleError, Tensor, cache_read, dma, double_buffer, fuse_nests, reorder, set_scope,
+    sink_alloc, split, tensorize, widen,
 };
 use vta_tir::{DType, Geometry, Program, Scope};
 
@@ -54,15 +54,21 @@ pub fn conv(
     set_scope(&mut p, "acc", Scope::Acc)?;
 
     let rounds = shape.input[1].div_ceil(tile.ci);
-    cached(&mut p, "x", "cio", Scope::Inp)?;
-    cached(
-        &mut p,
-        "w",
-        if rounds == 1 { "c0o" } else { "cio" },
-        Scope::Wgt,
-    )?;
+    let mut tiles = vec![
+        "acc".to_owned(),
+        cached(&mut p, "x", "cio", Scope::Inp)?,
+        cached(
+            &mut p,
+            "w",
+            if rounds == 1 { "c0o" } else { "cio" },
+            Scope::Wgt,
+        )?,
+    ];
     if stages::vectors(steps) > 0 {
-        cached(&mut p, VECTORS, "c0o", Scope::Acc)?;
+        tiles.push(cached(&mut p, VECTORS, "c0o", Scope::Acc)?);
+    }
+    if tile.double {
+        tiles.iter().try_for_each(|t| double_buffer(&mut p, t))?;
     }
     tensorize(&mut p, "b0", Tensor::Reset, &geometry)?;
     tensorize(&mut p, "b1", Tensor::Gemm, &geometry)?;
@@ -186,10 +192,11 @@ fn merged(p: &mut Program, last: usize) -> Result<(), ScheduleError> {
     (1..=last).try_for_each(|stage| fuse_nests(p, "n0", &name("n", stage), OUTER))
 }
 
-/// Caches what one iteration of the loop over `at` reads of `buffer`, brought in by DMA.
-fn cached(p: &mut Program, buffer: &str, at: &str, scope: Scope) -> Result<(), ScheduleError> {
+/// Caches what one iteration of the loop over `at` reads of `buffer`, brought in by DMA; gives the cache.
+fn cached(p: &mut Program, buffer: &str, at: &str, scope: Scope) -> Result<String, ScheduleError> {
     let cache = cache_read(p, buffer, at, scope)?;
-    dma(p, &cache.copy)
+    dma(p, &cache.copy)?;
+    Ok(cache.buffer.to_string())
 }
 
 /// The shape of a design's registers.

@@ -20,6 +20,9 @@ pub struct ConvTile {
     pub x: usize,
     /// Input channel blocks of one round of the reduction.
     pub ci: usize,
+    /// Whether operands and accumulators of two tiles lie on chip, so that one moves while the other is
+    /// computed.
+    pub double: bool,
 }
 
 impl fmt::Display for ConvTile {
@@ -32,13 +35,17 @@ impl fmt::Display for ConvTile {
 /// Bytes that an instruction's overhead counts for, so that equal traffic prefers fewer tiles.
 const TILE_OVERHEAD: u64 = 256;
 
-/// The tile of `shape` that moves the fewest bytes, given `vectors` per-channel vectors;
-/// `None` if not even a tile of one register fits.
+/// The tile of `shape` that moves the fewest bytes, given `vectors` per-channel vectors, among those that
+/// fit twice, or else once; `None` if not even a tile of one register fits.
 pub fn conv(shape: &ConvShape, vectors: usize, design: &Design) -> Option<ConvTile> {
+    fitting(shape, vectors, design, true).or_else(|| fitting(shape, vectors, design, false))
+}
+
+fn fitting(shape: &ConvShape, vectors: usize, design: &Design, double: bool) -> Option<ConvTile> {
     let [n, ci, ..] = shape.input;
     let [_, co, oh, ow] = shape.output;
     let [kh, kw] = shape.kernel;
-    let depth = |mem| design.depth(mem) as usize;
+    let depth = |mem| design.depth(mem) as usize / if double { 2 } else { 1 };
     let bytes = |mem| design.elem_bytes(mem) as u64;
     let mut best: Option<(u64, ConvTile)> = None;
     for tci in parts(ci) {
@@ -67,6 +74,7 @@ pub fn conv(shape: &ConvShape, vectors: usize, design: &Design) -> Option<ConvTi
                         y: ty,
                         x: tx,
                         ci: tci,
+                        double,
                     };
                     if best.is_none_or(|(least, _)| cost < least) {
                         best = Some((cost, tile));

@@ -43,6 +43,7 @@ pub fn cache_read(
         scope,
         dtype: source.dtype,
         shape: shape.clone(),
+        double: false,
     };
     let value = Value::Read {
         access: source.at(from),

@@ -41,6 +41,7 @@ pub fn cache_write(
         scope,
         dtype: out.dtype,
         shape: shape.clone(),
+        double: false,
     };
     let copied = Stmt::Assign {
         dst: out.at(to),

@@ -3,8 +3,8 @@ use crate::intrinsics::Geometry;
 use crate::program::{DType, Program, Scope};
 
 /// Applies one primitive given as text: its name, then its arguments, as in `split y 8`, `tile y:8 x:8`,
-/// `reorder yo xo yi xi`, `fuse_nests y0 y1 2`, `sink_alloc acc xo`, `set_scope acc acc`, `cache_read x xo inp`,
-/// `cache_write y xo out`, `widen x_acc i32`, `unroll ky`, `tensorize b gemm`, `dma x_inp_0`.
+/// `reorder yo xo yi xi`, `fuse_nests y0 y1 2`, `sink_alloc acc xo`, `set_scope acc acc`, `double_buffer acc`,
+/// `cache_read x xo inp`, `cache_write y xo out`, `widen x_acc i32`, `unroll ky`, `tensorize b gemm`, `dma x_inp_0`.
 ///
 /// # Errors
 /// A line that is no primitive, or what the primitive reports.
@@ -47,6 +47,7 @@ pub fn apply(program: &mut Program, line: &str, geometry: &Geometry) -> Result<(
             Some(scope) => super::set_scope(program, buffer, scope),
             None => malformed("set_scope BUFFER SCOPE"),
         },
+        ["double_buffer", buffer] => super::double_buffer(program, buffer),
         ["cache_read", buffer, at, scope] => match scope_of(scope) {
             Some(scope) => super::cache_read(program, buffer, at, scope).map(drop),
             None => malformed("cache_read BUFFER LOOP SCOPE"),
@@ -70,8 +71,8 @@ pub fn apply(program: &mut Program, line: &str, geometry: &Geometry) -> Result<(
         },
         ["dma", var] => super::dma(program, var),
         _ => malformed(
-            "split, reorder, tile, fuse_nests, sink_alloc, set_scope, cache_read, cache_write, widen, unroll, tensorize \
-             or dma, with arguments",
+            "split, reorder, tile, fuse_nests, sink_alloc, set_scope, double_buffer, cache_read, cache_write, widen, \
+             unroll, tensorize or dma, with arguments",
         ),
     }
 }

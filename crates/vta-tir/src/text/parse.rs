@@ -345,6 +345,7 @@ impl<'a> Parser<'a> {
                     scope: Scope::Dram,
                     dtype,
                     shape,
+                    double: false,
                 },
             });
         }
@@ -404,6 +405,8 @@ impl<'a> Parser<'a> {
             "alloc" => {
                 let name = self.name("a buffer")?;
                 self.sign(":")?;
+                let double = self.peek() == Token::Word("double");
+                self.next += usize::from(double);
                 let scope = self.one_of("a scope", &Scope::ALL, Scope::name)?;
                 let (dtype, shape) = (self.dtype()?, self.list()?);
                 Ok(Stmt::Alloc {
@@ -412,6 +415,7 @@ impl<'a> Parser<'a> {
                         scope,
                         dtype,
                         shape,
+                        double,
                     },
                     body: self.block()?,
                 })

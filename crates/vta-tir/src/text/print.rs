@@ -130,8 +130,9 @@ impl fmt::Display for Buffer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{}: {} {}",
+            "{}: {}{} {}",
             self.name,
+            if self.double { "double " } else { "" },
             self.scope.name(),
             self.dtype.name()
         )?;
