@@ -160,6 +160,8 @@ fn emit(
     let mut commands = CommandStream::new(design);
     let mut streams = Vec::new();
     for segment in segments.iter().filter(|s| s.accelerated) {
+        let stream = streams.len();
+        let stream_error = |source| CompileError::Stream { stream, source };
         let mut sequence = Vec::new();
         for (&id, end) in segment
             .nodes
@@ -168,17 +170,22 @@ fn emit(
         {
             let (nest, params) = (&lowered[&id].scheduled, arena.params(graph, id));
             let nest = lower::commands(nest, &params, end, design);
-            sequence.extend(nest.map_err(|source| CompileError::Lower {
+            sequence.push(nest.map_err(|source| CompileError::Lower {
                 node: graph.node(id).name.clone(),
                 source,
             })?);
         }
-        let stream = streams.len();
-        lower::append(tokens::order(sequence, design), &mut commands)
-            .map_err(|source| CompileError::Stream { stream, source })?;
-        let finished = commands
-            .finish()
-            .map_err(|source| CompileError::Stream { stream, source })?;
+        for (&id, steps) in segment.nodes.iter().zip(tokens::order(sequence, design)) {
+            let first = commands.insns().len() as u32;
+            lower::append(steps, &mut commands).map_err(stream_error)?;
+            let range = InsnRange {
+                stream: stream as u32,
+                first,
+                count: commands.insns().len() as u32 - first,
+            };
+            emitted.insert(id, range);
+        }
+        let finished = commands.finish().map_err(stream_error)?;
         streams.push(finished);
     }
     let uops = commands.uop_pool().bytes();

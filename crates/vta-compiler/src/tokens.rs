@@ -55,26 +55,37 @@ fn module(command: &Command) -> Module {
     }
 }
 
-/// The commands of a stream with the tokens that they need.
+/// The commands of a stream, operator by operator, with the tokens that they need.
 ///
 /// The stream runs on any design with the depth of this one's token queues: executed in this order, no
 /// queue ever holds more.
-pub(crate) fn order(commands: Vec<Command>, design: &Design) -> Vec<Ordered> {
+pub(crate) fn order(operators: Vec<Vec<Command>>, design: &Design) -> Vec<Vec<Ordered>> {
     let mut history = History::new(design);
     let mut order = Order {
         depth: design.config().dep_queue_depth as usize,
-        steps: Vec::with_capacity(commands.len()),
+        steps: Vec::new(),
         modules: Default::default(),
         queues: Default::default(),
     };
-    for command in commands {
-        let module = module(&command);
-        let needs = history.needs(&command);
-        let pops = order.wait(module, needs);
-        history.record(&command, order.modules[module as usize].steps.len() + 1);
-        order.append(module, Some(command), pops);
+    let mut ends = Vec::with_capacity(operators.len());
+    for commands in operators {
+        for command in commands {
+            let module = module(&command);
+            let needs = history.needs(&command);
+            let pops = order.wait(module, needs);
+            history.record(&command, order.modules[module as usize].steps.len() + 1);
+            order.append(module, Some(command), pops);
+        }
+        ends.push(order.steps.len());
     }
-    order.steps
+    let mut steps = order.steps.into_iter();
+    let mut begin = 0;
+    let counts = ends
+        .into_iter()
+        .map(|end| end - std::mem::replace(&mut begin, end));
+    counts
+        .map(|count| steps.by_ref().take(count).collect())
+        .collect()
 }
 
 #[derive(Debug, Default)]

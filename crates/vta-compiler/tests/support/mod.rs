@@ -23,10 +23,13 @@ pub(crate) fn designs() -> Vec<Design> {
             log_wgt_buff_size: 14,
             log_acc_buff_size: 13,
             log_uop_buff_size: 9,
+            cmd_queue_depth: 1,
+            dep_queue_depth: 1,
             ..base()
         },
         HwConfig {
             log_block_in: 3,
+            dep_queue_depth: 2,
             log_inp_buff_size: 13,
             log_wgt_buff_size: 15,
             log_acc_buff_size: 14,
