@@ -27,7 +27,13 @@ pub struct ConvTile {
 
 impl fmt::Display for ConvTile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let ConvTile { co, y, x, ci, double } = self;
+        let ConvTile {
+            co,
+            y,
+            x,
+            ci,
+            double,
+        } = self;
         let double = if *double { "double " } else { "" };
         write!(f, "{double}co {co} y {y} x {x} ci {ci}")
     }
