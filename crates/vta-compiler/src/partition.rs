@@ -118,6 +118,7 @@ pub fn host_reason(op: &Op) -> &'static str {
         | Op::Transpose { .. }
         | Op::Concat { .. }
         | Op::Pad { .. }
+        | Op::Im2col { .. }
         | Op::Slice { .. } => "arrangement of elements has no accelerator schedule",
         Op::QDense(_) => "its sums are not requantized alone, or its shape is not rank 2",
         Op::Requantize(..) => "it follows an operator of the host",

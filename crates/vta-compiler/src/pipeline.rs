@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use vta_graph::passes::{dense_to_conv, fold_bias, pack};
+use vta_graph::passes::{dense_to_conv, fold_bias, im2col, pack};
 use vta_graph::{Graph, NodeId};
 use vta_isa::{Design, PAGE_BYTES};
 use vta_program::{
@@ -37,6 +37,7 @@ pub fn compile(integer: &Graph, design: &Design) -> Result<Compiled, CompileErro
     let mut graph = integer.clone();
     dense_to_conv::run(&mut graph)?;
     fold_bias::run(&mut graph)?;
+    im2col::run(&mut graph, design.block_in())?;
     let partition = partition::partition(&graph, design);
     let reasons = reasons(&graph, &partition);
     let origin = pack::run(&mut graph, &partition.chosen, partition::registers(design))?;

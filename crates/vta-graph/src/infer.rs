@@ -55,6 +55,11 @@ impl Op {
                 after,
                 value,
             } => arrange::pad(before, after, *value, inputs[0]),
+            Op::Im2col {
+                kernel,
+                stride,
+                dilation,
+            } => arrange::im2col(*kernel, *stride, *dilation, inputs[0]),
             Op::Slice { start, end, step } => arrange::slice(start, end, step, inputs[0]),
             Op::Quantize(q, dtype) => integer::quantize(q, *dtype, inputs[0]),
             Op::Dequantize(q) => integer::dequantize(q, inputs[0]),

@@ -188,6 +188,11 @@ fn apply(op: &Op, x: &[&Tensor], ty: &TensorType) -> Result<Tensor, String> {
         Op::Transpose { perm } => arrange::transpose(perm, x[0], ty),
         Op::Concat { axis } => arrange::concat(*axis, x),
         Op::Pad { before, value, .. } => arrange::pad(before, *value, x[0], ty),
+        Op::Im2col {
+            kernel,
+            stride,
+            dilation,
+        } => arrange::im2col(*kernel, *stride, *dilation, x[0], ty),
         Op::Slice { start, step, .. } => arrange::slice(start, step, x[0], ty),
         Op::Quantize(q, dtype) => quantize::quantize(q, *dtype, x[0]),
         Op::Dequantize(q) => quantize::dequantize(q, x[0]),

@@ -276,6 +276,16 @@ pub enum Op {
         /// The value (a whole number for integer tensors).
         value: f32,
     },
+    /// `x[N, C, H, W]`: `[N, C * KH * KW, OH, OW]`, what the window of a convolution sees at each position of
+    /// its output as the channels there, in the order of its weight.
+    Im2col {
+        /// Kernel height and width.
+        kernel: [usize; 2],
+        /// Vertical and horizontal stride.
+        stride: [usize; 2],
+        /// Vertical and horizontal dilation.
+        dilation: [usize; 2],
+    },
     /// `x`: `start..end` by `step` on each axis.
     Slice {
         /// First index, by axis.
@@ -366,6 +376,7 @@ impl Op {
             Op::Transpose { .. } => "transpose",
             Op::Concat { .. } => "concat",
             Op::Pad { .. } => "pad",
+            Op::Im2col { .. } => "im2col",
             Op::Slice { .. } => "slice",
             Op::Quantize(..) => "quantize",
             Op::Dequantize(_) => "dequantize",

@@ -291,7 +291,7 @@ proptest! {
 
     #[test]
     fn arrangements(mut dice in dice()) {
-        for kind in ["reshape", "transpose", "concat", "pad", "slice"] {
+        for kind in ["reshape", "transpose", "concat", "pad", "im2col", "slice"] {
             let (op, operands) = dice.op(kind);
             let nd: Vec<Nd> = operands.iter().map(Nd::new).collect();
             check(&op, &operands, 0.0, |i| match &op {
@@ -315,6 +315,11 @@ proptest! {
                 Op::Pad { before, value, .. } => {
                     let from = i.iter().zip(before).map(|(&i, &b)| i as i64 - b as i64);
                     nd[0].get(&from.collect::<Vec<_>>()).unwrap_or((*value).into())
+                }
+                Op::Im2col { kernel: [kh, kw], stride, dilation } => {
+                    let (c, ky, kx) = (i[1] / (kh * kw), i[1] / kw % kh, i[1] % kw);
+                    let [y, x] = [(2, ky), (3, kx)].map(|(d, k)| i[d] * stride[d - 2] + k * dilation[d - 2]);
+                    nd[0].at(&[i[0], c, y, x])
                 }
                 Op::Slice { start, step, .. } => {
                     nd[0].at(&(0..i.len()).map(|d| start[d] + i[d] * step[d]).collect::<Vec<_>>())

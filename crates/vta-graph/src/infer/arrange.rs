@@ -1,7 +1,7 @@
 //! Inference for operators that only move elements.
 
 use super::{Inferred, expect_axis};
-use crate::{DType, TensorType};
+use crate::{DType, TensorType, Window};
 
 pub(super) fn reshape(shape: &[usize], x: &TensorType) -> Inferred {
     let y = TensorType::new(x.dtype, shape);
@@ -83,6 +83,32 @@ fn expect_representable(what: &str, value: f32, dtype: DType) -> Result<(), Stri
             "{what} {value} is not {dtype}: it must be a whole number in {lo}..={hi}"
         ))
     }
+}
+
+pub(super) fn im2col(
+    kernel: [usize; 2],
+    stride: [usize; 2],
+    dilation: [usize; 2],
+    x: &TensorType,
+) -> Inferred {
+    let [n, c, h, w] = x.shape[..] else {
+        return Err(format!("operand `x` is {x}, expected [N, C, H, W]"));
+    };
+    let window = Window {
+        kernel,
+        stride,
+        dilation,
+        pads: [0; 4],
+    };
+    let out = window.out_hw(h, w);
+    let channels = kernel.iter().try_fold(c, |c, &k| c.checked_mul(k));
+    let (Some([oh, ow]), Some(channels)) = (out, channels) else {
+        return Err(format!(
+            "operand `x` is {x}: a window of {kernel:?} by steps of {stride:?}, dilated by {dilation:?}, \
+             does not fit it"
+        ));
+    };
+    Ok(TensorType::new(x.dtype, [n, channels, oh, ow]))
 }
 
 pub(super) fn slice(start: &[usize], end: &[usize], step: &[usize], x: &TensorType) -> Inferred {

@@ -54,6 +54,35 @@ pub(super) fn slice(start: &[usize], step: &[usize], x: &Tensor, ty: &TensorType
     same_kind!(x.data(), v => gather(v, offset, &strides, &ty.shape))
 }
 
+pub(super) fn im2col(
+    kernel: [usize; 2],
+    stride: [usize; 2],
+    dilation: [usize; 2],
+    x: &Tensor,
+    ty: &TensorType,
+) -> Data {
+    let [batch, channel, row, column] = dense_strides(x.shape())[..] else {
+        unreachable!("rank 4")
+    };
+    // Where an extent is 1 no step is taken, and its product might not be representable.
+    let step = |extent: usize, unit: usize, steps: usize| match extent {
+        1 => 0,
+        _ => unit * steps,
+    };
+    let [kh, kw] = kernel;
+    let [oh, ow] = [ty.shape[2], ty.shape[3]];
+    let strides = [
+        batch,
+        channel,
+        step(kh, row, dilation[0]),
+        step(kw, column, dilation[1]),
+        step(oh, row, stride[0]),
+        step(ow, column, stride[1]),
+    ];
+    let shape = [x.shape()[0], x.shape()[1], kh, kw, oh, ow];
+    same_kind!(x.data(), v => gather(v, 0, &strides, &shape))
+}
+
 pub(super) fn pad(before: &[usize], value: f32, x: &Tensor, ty: &TensorType) -> Data {
     fn place<T: Copy>(x: &[T], from: &[usize], fill: T, before: &[usize], to: &[usize]) -> Vec<T> {
         let mut y = vec![fill; to.iter().product()];

@@ -13,6 +13,7 @@ pub mod dense_to_conv;
 pub mod fold_batch_norm;
 pub mod fold_bias;
 pub mod fold_constants;
+pub mod im2col;
 pub mod lower_qdq;
 pub mod pack;
 pub mod sink_transposes;
@@ -75,6 +76,11 @@ pub const ALL: &[Pass] = &[
         name: "fold_bias",
         doc: "move the bias of a quantized convolution into its requantization",
         run: fold_bias::run,
+    },
+    Pass {
+        name: "im2col",
+        doc: "let the host arrange the patches of an input with few channels (16 input lanes)",
+        run: |graph| im2col::run(graph, 16),
     },
     Pass {
         name: "dead_code",

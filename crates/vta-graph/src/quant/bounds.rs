@@ -69,7 +69,11 @@ pub fn value_bounds(graph: &Graph) -> Vec<Option<Interval>> {
                 let all: Option<Vec<_>> = (0..node.inputs.len()).map(at).collect();
                 all.and_then(|all| all.into_iter().reduce(hull))
             }
-            Op::MaxPool(_) | Op::Reshape { .. } | Op::Transpose { .. } | Op::Slice { .. } => at(0),
+            Op::MaxPool(_)
+            | Op::Reshape { .. }
+            | Op::Transpose { .. }
+            | Op::Im2col { .. }
+            | Op::Slice { .. } => at(0),
             _ => None,
         };
         let bound = &mut bounds[node.output.0 as usize];

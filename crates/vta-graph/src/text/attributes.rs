@@ -248,6 +248,15 @@ impl Fields for Op {
                 v.field("after", after)?;
                 v.field("value", value)
             }
+            Op::Im2col {
+                kernel,
+                stride,
+                dilation,
+            } => {
+                v.field("kernel", kernel)?;
+                v.field("stride", stride)?;
+                v.field("dilation", dilation)
+            }
             Op::Slice { start, end, step } => {
                 v.field("start", start)?;
                 v.field("end", end)?;
@@ -372,6 +381,11 @@ pub(super) fn blank(name: &str, dtype: DType) -> Option<Op> {
             before: vec![],
             after: vec![],
             value: 0.0,
+        },
+        Op::Im2col {
+            kernel: [0; 2],
+            stride: [0; 2],
+            dilation: [0; 2],
         },
         Op::Slice {
             start: vec![],

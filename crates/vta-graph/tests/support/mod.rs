@@ -8,7 +8,7 @@ use vta_graph::{
 };
 
 /// Every operator's name in the text form.
-pub(crate) const KINDS: [&str; 35] = [
+pub(crate) const KINDS: [&str; 36] = [
     "conv",
     "dense",
     "matmul",
@@ -30,6 +30,7 @@ pub(crate) const KINDS: [&str; 35] = [
     "transpose",
     "concat",
     "pad",
+    "im2col",
     "slice",
     "quantize",
     "dequantize",
@@ -453,6 +454,17 @@ impl Dice {
                     before,
                     after,
                     value,
+                };
+                (op, vec![self.tensor(any, shape)])
+            }
+            "im2col" => {
+                let window = self.window([h, w]);
+                let [top, left, bottom, right] = window.pads;
+                let shape = [nchw[0], nchw[1], h + top + bottom, w + left + right];
+                let op = Op::Im2col {
+                    kernel: window.kernel,
+                    stride: window.stride,
+                    dilation: window.dilation,
                 };
                 (op, vec![self.tensor(any, shape)])
             }
