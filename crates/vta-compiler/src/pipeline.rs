@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use vta_graph::passes::{dense_to_conv, fold_bias, im2col, pack};
-use vta_graph::{Graph, NodeId};
+use vta_graph::{Graph, NodeId, Op, ValueId};
 use vta_isa::{Design, PAGE_BYTES};
 use vta_program::{
     CommandStream, ImageSection, InsnRange, Place, Placement, Program, SlotId, Step,
@@ -37,8 +37,7 @@ pub fn compile(integer: &Graph, design: &Design) -> Result<Compiled, CompileErro
     let mut graph = integer.clone();
     dense_to_conv::run(&mut graph)?;
     fold_bias::run(&mut graph)?;
-    im2col::run(&mut graph, design.block_in())?;
-    let partition = partition::partition(&graph, design);
+    let (mut graph, partition) = arranged(graph, design)?;
     let reasons = reasons(&graph, &partition);
     let origin = pack::run(&mut graph, &partition.chosen, partition::registers(design))?;
     let segments = segment::segments(&graph);
@@ -54,6 +53,26 @@ pub fn compile(integer: &Graph, design: &Design) -> Result<Compiled, CompileErro
         packed: graph,
         nests,
     })
+}
+
+/// The graph, with the first convolution's input arranged where the accelerator runs that convolution, and
+/// what runs where.
+fn arranged(graph: Graph, design: &Design) -> Result<(Graph, Partition), CompileError> {
+    let mut arranged = graph.clone();
+    im2col::run(&mut arranged, design.block_in())?;
+    let partition = partition::partition(&arranged, design);
+    let is_patches = |v: &ValueId| {
+        let mut nodes = arranged.nodes.iter();
+        nodes.any(|n| n.output == *v && matches!(n.op, Op::Im2col { .. }))
+    };
+    let in_vain = (0..).zip(&arranged.nodes).any(|(i, node)| {
+        node.inputs.iter().any(is_patches) && !partition.chosen.contains(&NodeId(i))
+    });
+    if in_vain {
+        let partition = partition::partition(&graph, design);
+        return Ok((graph, partition));
+    }
+    Ok((arranged, partition))
 }
 
 /// Why a node stays on the host, by the name of its output, which packing keeps.
