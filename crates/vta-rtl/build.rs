@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 use std::{env, fs, io};
 
 fn main() -> io::Result<()> {
-    let hardware = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../hardware");
+    // Asked for when it runs: a target folder may have served another checkout before.
+    let manifest = env::var_os("CARGO_MANIFEST_DIR").ok_or(io::ErrorKind::NotFound)?;
+    let hardware = Path::new(&manifest).join("../../hardware");
     let rtl = hardware.join("rtl");
     println!("cargo::rerun-if-changed={}", rtl.display());
     let mut files = Vec::new();

@@ -1,13 +1,11 @@
 //! Lowering of one packed operator: naive nest, schedule, commands.
 
-use std::collections::BTreeMap;
-
 use vta_graph::{Node, Op};
 use vta_isa::{Design, MemType, Uop};
 use vta_program::{CommandStream, Loop, Operand, StreamError};
 use vta_tir::Program;
 
-use crate::emit::{self, Command, EmitError, End};
+use crate::emit::{Command, EmitError, Folded};
 use crate::epilogue::{self, Step};
 use crate::ops::add::{self, AddShape};
 use crate::ops::conv::{self, ConvShape};
@@ -126,20 +124,6 @@ pub(crate) fn lower(
     Ok(lowered)
 }
 
-/// The commands of `program`, with its parameters at the byte addresses `params`, in an order in which
-/// they are right one after the other.
-///
-/// # Errors
-/// Bugs of the compiler.
-pub(crate) fn commands(
-    program: &Program,
-    params: &BTreeMap<String, u64>,
-    end: End,
-    design: &Design,
-) -> Result<Vec<Command>, LowerError> {
-    Ok(emit::walk(design, program, params, end)?)
-}
-
 /// Appends commands with their tokens.
 ///
 /// # Errors
@@ -170,7 +154,7 @@ pub(crate) fn append(steps: Vec<Ordered>, stream: &mut CommandStream) -> Result<
 }
 
 fn intern(
-    kernel: &emit::Folded,
+    kernel: &Folded,
     stream: &mut CommandStream,
 ) -> Result<(vta_program::KernelId, [Loop; 2]), StreamError> {
     let uops: Vec<Uop> = kernel

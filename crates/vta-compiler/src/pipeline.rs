@@ -10,7 +10,7 @@ use vta_program::{
 };
 
 use crate::arena::{Arena, leaves_segment};
-use crate::emit::End;
+use crate::emit::{self, End};
 use crate::error::CompileError;
 use crate::lower::{self, Lowered};
 use crate::partition::{self, Partition};
@@ -189,10 +189,10 @@ fn emit(
             .zip([End::Low, End::High].into_iter().cycle())
         {
             let (nest, params) = (&lowered[&id].scheduled, arena.params(graph, id));
-            let nest = lower::commands(nest, &params, end, design);
-            sequence.push(nest.map_err(|source| CompileError::Lower {
+            let walked = emit::walk(design, nest, &params, end);
+            sequence.push(walked.map_err(|error| CompileError::Lower {
                 node: graph.node(id).name.clone(),
-                source,
+                source: error.into(),
             })?);
         }
         for (&id, steps) in segment.nodes.iter().zip(tokens::order(sequence, design)) {

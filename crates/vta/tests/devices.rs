@@ -1,26 +1,13 @@
 //! The digits network on every simulated device, and what they tell of its time.
 
-use vta::{DeviceKind, Devices, Module, Options, Samples, digits};
-use vta_graph::Tensor;
+mod support;
+
+use support::digits_network;
+use vta::{DeviceKind, Devices, Module};
 use vta_isa::Design;
 use vta_program::Program;
 use vta_rtl::RtlModel;
 use vta_sim::MemoryModel;
-
-/// The digits network on the default design, and an input.
-fn digits_network() -> (Program, Tensor) {
-    let model = digits::model().unwrap();
-    let preprocess = digits::recipe().resolve(&model).unwrap();
-    let options = Options {
-        calibration: digits::calibration(&model).unwrap(),
-        preprocess: Some(preprocess.clone()),
-        ..Options::default()
-    };
-    let program = vta::compile(&model, &options, &()).unwrap().program;
-    let photo = vta::parse_image(digits::SAMPLE).unwrap();
-    let input = Samples::from_image(&photo, &preprocess, model.input().unwrap());
-    (program, input.get(0).unwrap())
-}
 
 fn load(program: &Program, kind: &DeviceKind) -> Module {
     let devices = Devices::new(&Design::default(), kind, &()).unwrap();
@@ -33,7 +20,7 @@ fn the_hardware_gives_the_same_bytes_and_the_same_cycles() {
         println!("skipped: {error}");
         return;
     }
-    let (program, input) = digits_network();
+    let (program, input) = digits_network(&Design::default());
     let memory = MemoryModel {
         latency: 30,
         stalls: Some(5),
@@ -60,7 +47,7 @@ fn the_hardware_gives_the_same_bytes_and_the_same_cycles() {
 
 #[test]
 fn the_cycle_simulator_gives_the_same_bytes_and_a_timeline() {
-    let (program, input) = digits_network();
+    let (program, input) = digits_network(&Design::default());
     let input = [input];
     let mut plain = Module::load(program.clone()).unwrap();
     let expected = plain.run(&input).unwrap();

@@ -1,25 +1,13 @@
 //! Profiles: what the operators took adds up to the run, on designs of any shape.
 
-use vta::{DeviceKind, Devices, Module, Operator, Options, Profile, Samples, Spent, digits};
+mod support;
+
+use support::digits_network;
+use vta::{DeviceKind, Devices, Module, Operator, Profile, Spent};
 use vta_graph::Tensor;
 use vta_isa::{Design, HwConfig};
 use vta_program::{Place, Program};
 use vta_sim::{MemoryModel, ModuleCycles};
-
-fn digits_network(design: &Design) -> (Program, Tensor) {
-    let model = digits::model().unwrap();
-    let preprocess = digits::recipe().resolve(&model).unwrap();
-    let options = Options {
-        design: design.clone(),
-        calibration: digits::calibration(&model).unwrap(),
-        preprocess: Some(preprocess.clone()),
-        ..Options::default()
-    };
-    let program = vta::compile(&model, &options, &()).unwrap().program;
-    let photo = vta::parse_image(digits::SAMPLE).unwrap();
-    let input = Samples::from_image(&photo, &preprocess, model.input().unwrap());
-    (program, input.get(0).unwrap())
-}
 
 /// The network run with data, traced.
 fn run(program: &Program, design: &Design, input: Tensor, memory: MemoryModel) -> Module {

@@ -150,9 +150,13 @@ impl Compilation {
 
     /// The design for a program that is compiled already: its own, unless another one is named.
     pub(super) fn design_of(&self, program: &Program) -> Result<Design> {
-        if self.calib.is_some() || self.labels.is_some() {
-            return Err(Error::input("the network is compiled already")
-                .help("leave out --calib and --labels, or give the ONNX file"));
+        let recipe = self.pixels.recipe(Recipe::default());
+        let tells_how =
+            recipe != Recipe::default() || self.quantization.options() != QuantOptions::default();
+        if tells_how || self.calib.is_some() || self.labels.is_some() {
+            return Err(Error::input("the network is compiled already").help(
+                "leave out what tells how (--calib, --labels, preprocessing, quantization), or give the ONNX file",
+            ));
         }
         match self.target.config.as_str() {
             Target::DEFAULT => Ok(program.config.clone().design()?),
