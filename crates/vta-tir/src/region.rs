@@ -133,7 +133,8 @@ pub(crate) fn hull(nest: &LoopNest, body: &[Stmt], buffer: &Name) -> Result<Opti
     }
 }
 
-fn union(a: &(Affine, Affine), b: &(Affine, Affine)) -> (Affine, Affine) {
+/// The least interval around two.
+pub(crate) fn union(a: &(Affine, Affine), b: &(Affine, Affine)) -> (Affine, Affine) {
     let low = Expr::bin(ExprOp::Min, a.0.to_expr(), b.0.to_expr());
     let high = Expr::bin(ExprOp::Max, a.1.to_expr(), b.1.to_expr());
     (low.as_affine(), high.as_affine())

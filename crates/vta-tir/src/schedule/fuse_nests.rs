@@ -1,8 +1,10 @@
+use std::collections::BTreeMap;
+
 use super::{ScheduleError, Step, find_loop, nest_around, siblings_mut, stmt_at, substitute};
 use crate::bounds::LoopNest;
 use crate::expr::{Expr, Name};
 use crate::program::Program;
-use crate::region::{Use, for_each_touch, hull, steps_past};
+use crate::region::{Use, hull, steps_past, union};
 use crate::stmt::Stmt;
 
 /// Merges the loop over `second` into the loop over `first` right before it, and so on inwards for `levels` levels: the
@@ -89,34 +91,44 @@ fn merge(nest: &mut LoopNest, a: Stmt, b: Stmt, levels: usize) -> Step<Stmt> {
 
 /// Whether every iteration of `second` may run before the later iterations of `first`.
 fn keeps_order(nest: &LoopNest, var: &Name, first: &[Stmt], second: &[Stmt]) -> Step<()> {
-    let uses = |body: &[Stmt]| {
-        let mut uses: Vec<(Name, Use)> = Vec::new();
-        for_each_touch(&mut nest.clone(), body, &mut |_, touch| {
-            uses.push((touch.access.buffer.clone(), touch.kind));
-        });
-        uses
-    };
     let (before, after) = (uses(first), uses(second));
     for (buffer, kind) in &before {
-        let conflict = after.iter().any(|(other, other_kind)| {
-            other == buffer
-                && !matches!(
-                    (kind, other_kind),
-                    (Use::Read, Use::Read) | (Use::Accumulate, Use::Accumulate)
-                )
-        });
-        if !conflict {
+        // A mixture of kinds counts as a write.
+        let harmless = |other: &Use| *other != Use::Write && other == kind;
+        if after.get(buffer).is_none_or(harmless) {
             continue;
         }
-        let both: Vec<Stmt> = first.iter().chain(second).cloned().collect();
-        let hull = hull(nest, &both, buffer)
-            .map_err(|idx| format!("index `{idx}` of `{buffer}` has no affine bounds"))?
-            .unwrap_or_default();
-        if !steps_past(nest, &hull) {
+        let bounded = |body| {
+            hull(nest, body, buffer)
+                .map_err(|idx| format!("index `{idx}` of `{buffer}` has no affine bounds"))
+        };
+        let both = match (bounded(first)?, bounded(second)?) {
+            (Some(a), Some(b)) => a.iter().zip(&b).map(|(a, b)| union(a, b)).collect(),
+            (one, other) => one.or(other).unwrap_or_default(),
+        };
+        if !steps_past(nest, &both) {
             return Err(format!(
                 "iterations of `{var}` may meet in `{buffer}`: no dimension moves past itself; tile both alike"
             ));
         }
     }
     Ok(())
+}
+
+/// How `body` uses each buffer: the one way in which it does, or a write where it does so in several.
+fn uses(body: &[Stmt]) -> BTreeMap<Name, Use> {
+    let mut uses: BTreeMap<Name, Use> = BTreeMap::new();
+    for stmt in body {
+        stmt.walk(&mut |stmt| {
+            stmt.for_each_touch(&mut |touch| {
+                let kind = uses
+                    .entry(touch.access.buffer.clone())
+                    .or_insert(touch.kind);
+                if *kind != touch.kind {
+                    *kind = Use::Write;
+                }
+            });
+        });
+    }
+    uses
 }
