@@ -15,6 +15,7 @@ mod error;
 mod layers;
 mod lower;
 pub mod ops;
+mod options;
 pub mod partition;
 mod pipeline;
 pub mod plan;
@@ -24,4 +25,5 @@ mod tokens;
 
 pub use error::CompileError;
 pub use lower::{LowerError, Lowered};
-pub use pipeline::{Compiled, compile};
+pub use options::{CompileOptions, Offload};
+pub use pipeline::{Compiled, compile, compile_with};

@@ -10,6 +10,7 @@ use crate::epilogue::{self, Step};
 use crate::ops::add::{self, AddShape};
 use crate::ops::conv::{self, ConvShape};
 use crate::ops::{pool, schedule, stages, tiling};
+use crate::options::CompileOptions;
 use crate::partition::Selected;
 use crate::tokens::Ordered;
 
@@ -56,6 +57,7 @@ pub(crate) fn lower(
     node: &Node,
     selected: &Selected,
     design: &Design,
+    options: &CompileOptions,
 ) -> Result<Lowered, LowerError> {
     let name = identifier(&node.name);
     let lowered = match (&node.op, selected) {
@@ -65,7 +67,8 @@ pub(crate) fn lower(
                 (c.out_shape, &c.out_layout),
                 &c.window,
             );
-            let tile = tiling::conv(&shape, stages::vectors(steps), design)
+            let vectors_of_steps = stages::vectors(steps);
+            let tile = tiling::conv(&shape, vectors_of_steps, design, options.latency_hiding)
                 .expect("partition found a tile");
             let naive = conv::naive(&name, &shape, steps, design);
             let scheduled = schedule::conv(naive.clone(), &shape, &tile, steps, design)?;

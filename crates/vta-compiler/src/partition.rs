@@ -1,8 +1,8 @@
 //! Partition: which operators of an integer graph the accelerator runs, and why the others
 //! stay on the host.
 //!
-//! There is nothing to name or configure: every operator that has a schedule, fits the design
-//! and is proven not to overflow goes to the accelerator.
+//! There is nothing to name: every operator that has a schedule, fits the design and is proven not to
+//! overflow goes to the accelerator, unless it is of a kind that is not offloaded.
 
 use std::collections::BTreeMap;
 
@@ -18,6 +18,7 @@ use crate::ops::add::{self, AddShape, AddSteps};
 use crate::ops::conv::ConvShape;
 use crate::ops::pool::{self, PoolSteps};
 use crate::ops::{stages, tiling};
+use crate::options::CompileOptions;
 
 /// The arithmetic selected for an operator of the accelerator.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,12 +52,19 @@ pub fn registers(design: &Design) -> pack::Registers {
 }
 
 /// Decides where each node of `graph` runs.
-pub fn partition(graph: &Graph, design: &Design) -> Partition {
+pub fn partition(graph: &Graph, design: &Design, options: &CompileOptions) -> Partition {
     let consumers = graph.consumers();
     let ranges = bounds::value_bounds(graph);
     let mut out = Partition::default();
     for (i, node) in graph.nodes.iter().enumerate() {
         let id = NodeId(i as u32);
+        if out.selected.contains_key(&id) {
+            continue;
+        }
+        if let Some(why) = options.offload.refusal(&node.op) {
+            out.host.insert(id, why.to_owned());
+            continue;
+        }
         match &node.op {
             Op::QConv(..) => {
                 let readers = &consumers[node.output.0 as usize];
@@ -100,7 +108,6 @@ pub fn partition(graph: &Graph, design: &Design) -> Partition {
                     out.host.insert(id, why);
                 }
             },
-            _ if out.selected.contains_key(&id) => {}
             op => {
                 out.host.insert(id, host_reason(op).to_string());
             }
@@ -185,7 +192,7 @@ fn conv(
         ),
         &attrs.window,
     );
-    tiling::conv(&shape, stages::vectors(&steps), design)
+    tiling::conv(&shape, stages::vectors(&steps), design, false)
         .ok_or("not even one register of its result fits the scratchpads")?;
     Ok((requantize, steps))
 }

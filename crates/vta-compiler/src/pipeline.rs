@@ -13,6 +13,7 @@ use crate::arena::{Arena, leaves_segment};
 use crate::emit::{self, End};
 use crate::error::CompileError;
 use crate::lower::{self, Lowered};
+use crate::options::{CompileOptions, Offload};
 use crate::partition::{self, Partition};
 use crate::segment::{self, Segment};
 use crate::slots::Slots;
@@ -34,17 +35,39 @@ pub struct Compiled {
 /// # Errors
 /// An invalid graph; everything else is a bug of the compiler and says so.
 pub fn compile(integer: &Graph, design: &Design) -> Result<Compiled, CompileError> {
+    compile_with(integer, design, &CompileOptions::default())
+}
+
+/// Compiles an integer graph as `options` say. They change where and when things happen, never a result.
+///
+/// # Errors
+/// As [`compile`].
+pub fn compile_with(
+    integer: &Graph,
+    design: &Design,
+    options: &CompileOptions,
+) -> Result<Compiled, CompileError> {
     let mut graph = integer.clone();
-    dense_to_conv::run(&mut graph)?;
+    if options.offload == Offload::All {
+        dense_to_conv::run(&mut graph)?;
+    }
     fold_bias::run(&mut graph)?;
-    let (mut graph, partition) = arranged(graph, design)?;
+    let (mut graph, partition) = arranged(graph, design, options)?;
     let reasons = reasons(&graph, &partition);
     let origin = pack::run(&mut graph, &partition.chosen, partition::registers(design))?;
     let segments = segment::segments(&graph);
-    let nests = nests(&graph, &origin, &partition, design)?;
+    let nests = nests(&graph, &origin, &partition, design, options)?;
     let arena = Arena::plan(&graph, &segments, &nests, design);
     let mut program = assemble(&graph, &segments, &arena, design)?;
-    let emitted = emit(&mut program, &graph, &segments, &nests, arena, design)?;
+    let emitted = emit(
+        &mut program,
+        &graph,
+        &segments,
+        &nests,
+        arena,
+        design,
+        options,
+    )?;
     program.placement = placement(&graph, &segments, &reasons, design);
     program.layers = layers::layers(&graph, &segments, &nests, &emitted);
     check::streams(&program, design)?;
@@ -57,10 +80,14 @@ pub fn compile(integer: &Graph, design: &Design) -> Result<Compiled, CompileErro
 
 /// The graph, with the first convolution's input arranged where the accelerator runs that convolution, and
 /// what runs where.
-fn arranged(graph: Graph, design: &Design) -> Result<(Graph, Partition), CompileError> {
+fn arranged(
+    graph: Graph,
+    design: &Design,
+    options: &CompileOptions,
+) -> Result<(Graph, Partition), CompileError> {
     let mut arranged = graph.clone();
     im2col::run(&mut arranged, design.block_in())?;
-    let partition = partition::partition(&arranged, design);
+    let partition = partition::partition(&arranged, design, options);
     let is_patches = |v: &ValueId| {
         let mut nodes = arranged.nodes.iter();
         nodes.any(|n| n.output == *v && matches!(n.op, Op::Im2col { .. }))
@@ -69,7 +96,7 @@ fn arranged(graph: Graph, design: &Design) -> Result<(Graph, Partition), Compile
         node.inputs.iter().any(is_patches) && !partition.chosen.contains(&NodeId(i))
     });
     if in_vain {
-        let partition = partition::partition(&graph, design);
+        let partition = partition::partition(&graph, design, options);
         return Ok((graph, partition));
     }
     Ok((arranged, partition))
@@ -90,6 +117,7 @@ fn nests(
     origin: &[Option<NodeId>],
     partition: &Partition,
     design: &Design,
+    options: &CompileOptions,
 ) -> Result<Vec<(NodeId, Lowered)>, CompileError> {
     let accelerated = origin
         .iter()
@@ -98,13 +126,11 @@ fn nests(
     accelerated
         .map(|(i, old)| {
             let node = &graph.nodes[i];
-            let lowered =
-                lower::lower(node, &partition.selected[&old], design).map_err(|source| {
-                    CompileError::Lower {
-                        node: node.name.clone(),
-                        source,
-                    }
-                })?;
+            let lowered = lower::lower(node, &partition.selected[&old], design, options);
+            let lowered = lowered.map_err(|source| CompileError::Lower {
+                node: node.name.clone(),
+                source,
+            })?;
             Ok((NodeId(i as u32), lowered))
         })
         .collect()
@@ -174,6 +200,7 @@ fn emit(
     nests: &[(NodeId, Lowered)],
     arena: Arena,
     design: &Design,
+    options: &CompileOptions,
 ) -> Result<BTreeMap<NodeId, InsnRange>, CompileError> {
     let mut emitted = BTreeMap::new();
     let lowered: BTreeMap<NodeId, &Lowered> = nests.iter().map(|(id, l)| (*id, l)).collect();
@@ -195,7 +222,8 @@ fn emit(
                 source: error.into(),
             })?);
         }
-        for (&id, steps) in segment.nodes.iter().zip(tokens::order(sequence, design)) {
+        let ordered = tokens::order(sequence, design, options.latency_hiding);
+        for (&id, steps) in segment.nodes.iter().zip(ordered) {
             let first = commands.insns().len() as u32;
             lower::append(steps, &mut commands).map_err(stream_error)?;
             let range = InsnRange {

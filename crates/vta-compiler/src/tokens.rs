@@ -58,8 +58,12 @@ fn module(command: &Command) -> Module {
 /// The commands of a stream, operator by operator, with the tokens that they need.
 ///
 /// The stream runs on any design with the depth of this one's token queues: executed in this order, no
-/// queue ever holds more.
-pub(crate) fn order(operators: Vec<Vec<Command>>, design: &Design) -> Vec<Vec<Ordered>> {
+/// queue ever holds more. Unless modules may `overlap`, a command waits for all that the others began.
+pub(crate) fn order(
+    operators: Vec<Vec<Command>>,
+    design: &Design,
+    overlap: bool,
+) -> Vec<Vec<Ordered>> {
     let mut history = History::new(design);
     let mut order = Order {
         depth: design.config().dep_queue_depth as usize,
@@ -71,7 +75,11 @@ pub(crate) fn order(operators: Vec<Vec<Command>>, design: &Design) -> Vec<Vec<Or
     for commands in operators {
         for command in commands {
             let module = module(&command);
-            let needs = history.needs(&command);
+            let needs = if overlap {
+                history.needs(&command)
+            } else {
+                order.begun()
+            };
             let pops = order.wait(module, needs);
             history.record(&command, order.modules[module as usize].steps.len() + 1);
             order.append(module, Some(command), pops);
@@ -108,6 +116,11 @@ struct Order {
 }
 
 impl Order {
+    /// All commands so far.
+    fn begun(&self) -> Clock {
+        self.modules.each_ref().map(|state| state.steps.len())
+    }
+
     /// Lets the next command of `module` wait until `needs` commands are over; gives the tokens that
     /// it pops.
     fn wait(&mut self, module: Module, mut needs: Clock) -> [bool; 3] {

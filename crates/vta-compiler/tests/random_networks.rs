@@ -5,6 +5,7 @@ mod support;
 
 use proptest::prelude::*;
 use support::{Layer, designs, input, layer, network};
+use vta_compiler::{CompileOptions, Offload};
 use vta_graph::interp;
 use vta_isa::AluOp;
 use vta_program::{Place, Placement};
@@ -19,6 +20,8 @@ proptest! {
         shape in (1usize..4, 1usize..40, 1usize..14, 1usize..14),
         layers in prop::collection::vec(layer(), 1..6),
         seed in any::<u64>(),
+        offload in prop::sample::select(&[Offload::All, Offload::Conv, Offload::None]),
+        latency_hiding in any::<bool>(),
     ) {
         let design = &designs()[which];
         let shape = shape.into();
@@ -27,7 +30,16 @@ proptest! {
         let x = input(design, shape, seed);
         let expected = interp::run_graph(&graph, std::slice::from_ref(&x)).expect("a valid graph");
 
-        let compiled = vta_compiler::compile(&graph, design).expect("it compiles");
+        let options = CompileOptions { offload, latency_hiding };
+        let compiled = vta_compiler::compile_with(&graph, design, &options).expect("it compiles");
+        let left_out = compiled.program.placement.iter().filter(|p| {
+            p.device == Place::Vta && match offload {
+                Offload::None => true,
+                Offload::Conv => p.op != "vta.conv",
+                Offload::All => false,
+            }
+        });
+        prop_assert_eq!(left_out.count(), 0);
         let mut network =
             Network::load(&compiled.program, SimDevice::new(design)).expect("it loads");
         // Twice: nothing of one inference may reach into the next.

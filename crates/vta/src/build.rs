@@ -2,6 +2,7 @@
 
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use vta_compiler::{CompileOptions, Offload};
 use vta_graph::passes::{Island, to_integers};
 use vta_graph::quant::{
     QuantOptions, QuantTarget, RangeMethod, RequantMode, Scheme, post_training,
@@ -39,6 +40,8 @@ pub struct Options {
     pub calibration: Calibration,
     /// How to quantize; the widths are the design's, whatever these options say.
     pub quant: QuantOptions,
+    /// What the compiler may do.
+    pub compiler: CompileOptions,
     /// Kept in the program.
     pub preprocess: Option<Preprocess>,
     /// Names of the classes, kept in the program.
@@ -85,8 +88,9 @@ pub fn compile(model: &Model, options: &Options, progress: &dyn Progress) -> Res
     };
     let islands = to_integers(&mut integer, &target)?;
     progress.stage("compiling", 0);
-    let mut program = vta_compiler::compile(&integer, design)?.program;
+    let mut program = vta_compiler::compile_with(&integer, design, &options.compiler)?.program;
     program.notes.insert("quantization".into(), how);
+    program.notes.extend(restrictions(&options.compiler));
     if !model.notes().is_empty() {
         let assumed = model.notes().join("; ");
         program.notes.insert("import".into(), assumed);
@@ -170,6 +174,20 @@ fn choices(quant: &QuantOptions) -> String {
         RequantMode::Shift => "shift",
     };
     format!("{scheme}, {method}, {mode}")
+}
+
+/// What the compiler was not allowed to do.
+fn restrictions(options: &CompileOptions) -> Vec<(String, String)> {
+    let offload = match options.offload {
+        Offload::All => None,
+        Offload::Conv => Some("convolutions alone"),
+        Offload::None => Some("nothing"),
+    };
+    let hiding = (!options.latency_hiding).then_some("off");
+    [("offload", offload), ("latency hiding", hiding)]
+        .into_iter()
+        .filter_map(|(what, note)| Some((what.to_owned(), note?.to_owned())))
+        .collect()
 }
 
 /// The names of the classes, if they are as many.

@@ -44,4 +44,5 @@ pub use profile::{Operator, Profile, Spent, Total};
 pub use progress::Progress;
 pub use recipe::Recipe;
 pub use samples::Samples;
+pub use vta_compiler::{CompileOptions, Offload};
 pub use vta_program::Preprocess;

@@ -43,9 +43,11 @@ impl fmt::Display for ConvTile {
 const TILE_OVERHEAD: u64 = 256;
 
 /// The tile of `shape` that moves the fewest bytes, given `vectors` per-channel vectors, among those that
-/// fit twice, or else once; `None` if not even a tile of one register fits.
-pub fn conv(shape: &ConvShape, vectors: usize, design: &Design) -> Option<ConvTile> {
-    fitting(shape, vectors, design, true).or_else(|| fitting(shape, vectors, design, false))
+/// fit twice if two may lie on chip, or else once; `None` if not even a tile of one register fits.
+pub fn conv(shape: &ConvShape, vectors: usize, design: &Design, double: bool) -> Option<ConvTile> {
+    let twice = double.then(|| fitting(shape, vectors, design, true));
+    let once = || fitting(shape, vectors, design, false);
+    twice.flatten().or_else(once)
 }
 
 fn fitting(shape: &ConvShape, vectors: usize, design: &Design, double: bool) -> Option<ConvTile> {

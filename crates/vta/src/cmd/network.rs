@@ -3,7 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
-use vta::{Built, Calibration, Error, Model, Options, Recipe, Result, Samples, digits};
+use vta::{
+    Built, Calibration, CompileOptions, Error, Model, Offload, Options, Recipe, Result, Samples,
+    digits,
+};
 use vta_graph::quant::{QuantOptions, RangeMethod, RequantMode, Scheme};
 use vta_isa::Design;
 use vta_program::Program;
@@ -26,6 +29,8 @@ pub(super) struct Compilation {
     pixels: Pixels,
     #[command(flatten)]
     quantization: Quantization,
+    #[command(flatten)]
+    restrictions: Restrictions,
     #[command(flatten)]
     target: Target,
 }
@@ -86,6 +91,54 @@ enum Requant {
     Multiply,
     /// By a shift alone.
     Shift,
+}
+
+/// What the compiler may do. Results are the same, bit for bit.
+#[derive(Args)]
+#[command(next_help_heading = "Compilation")]
+struct Restrictions {
+    /// Which operators may leave the host [default: all].
+    #[arg(long, value_name = "WHICH")]
+    offload: Option<Operators>,
+    /// Whether transfers overlap computation [default: on].
+    #[arg(long, value_name = "WHETHER")]
+    latency_hiding: Option<Switch>,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Operators {
+    /// None.
+    None,
+    /// Convolutions alone.
+    Conv,
+    /// All that the accelerator can run.
+    All,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Switch {
+    /// Load, compute and store take turns.
+    Off,
+    /// Each waits only for what it needs.
+    On,
+}
+
+impl Restrictions {
+    fn options(&self) -> CompileOptions {
+        let default = CompileOptions::default();
+        CompileOptions {
+            offload: self.offload.map_or(default.offload, |which| match which {
+                Operators::None => Offload::None,
+                Operators::Conv => Offload::Conv,
+                Operators::All => Offload::All,
+            }),
+            latency_hiding: self
+                .latency_hiding
+                .map_or(default.latency_hiding, |switch| {
+                    matches!(switch, Switch::On)
+                }),
+        }
+    }
 }
 
 impl Quantization {
@@ -151,11 +204,12 @@ impl Compilation {
     /// The design for a program that is compiled already: its own, unless another one is named.
     pub(super) fn design_of(&self, program: &Program) -> Result<Design> {
         let recipe = self.pixels.recipe(Recipe::default());
-        let tells_how =
-            recipe != Recipe::default() || self.quantization.options() != QuantOptions::default();
+        let tells_how = recipe != Recipe::default()
+            || self.quantization.options() != QuantOptions::default()
+            || self.restrictions.options() != CompileOptions::default();
         if tells_how || self.calib.is_some() || self.labels.is_some() {
             return Err(Error::input("the network is compiled already").help(
-                "leave out what tells how (--calib, --labels, preprocessing, quantization), or give the ONNX file",
+                "leave out what tells how (--calib, --labels, preprocessing, quantization, --offload, --latency-hiding), or give the ONNX file",
             ));
         }
         match self.target.config.as_str() {
@@ -196,6 +250,7 @@ impl Compilation {
                 design,
                 calibration,
                 quant: self.quantization.options(),
+                compiler: self.restrictions.options(),
                 preprocess,
                 labels,
             },
