@@ -15,6 +15,7 @@
 //! A clamp that the interval proves idle is dropped, by proof and never by observation.
 
 use vta_graph::Requant;
+use vta_graph::quant::SHIFT_IMM_MAX;
 use vta_isa::AluOp;
 
 /// The second operand of an ALU step.
@@ -59,9 +60,6 @@ pub enum EpilogueError {
         bits: u32,
     },
 }
-
-/// Largest shift by an immediate that every implementation reads alike.
-const MAX_SHIFT_IMM: u32 = 15;
 
 /// The ALU steps that realize `requant` on accumulators of `acc_bits` bits, given the proven
 /// interval of the accumulator for each channel.
@@ -223,7 +221,7 @@ fn steps(requant: &Requant, channels: &[Channel], ranges: &[(i64, i64)]) -> Vec<
     }
     let mut shift = requant.shift;
     while shift > 0 {
-        let step = shift.min(MAX_SHIFT_IMM);
+        let step = shift.min(SHIFT_IMM_MAX);
         push(AluOp::Shr, vec![step as i32]);
         shift -= step;
     }

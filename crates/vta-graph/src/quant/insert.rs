@@ -182,9 +182,8 @@ impl Layer<'_> {
     fn scales(&self, weight: &Tensor, bias: &[f32]) -> Vec<f64> {
         let target = &self.options.target;
         let (sx, sy) = (f64::from(self.x.scale[0]), f64::from(self.y_scale));
-        let max_shift = target.max_shift(self.activation);
-        let shift = f64::from(max_shift);
         if self.options.mode == RequantMode::Shift {
+            let shift = f64::from(target.max_shift(self.activation));
             // sx * sw / sy = 2^-k for the largest k with which all weights are covered.
             let covering = weight::covering_scale(weight, self.weight);
             let k = (sy / (sx * covering)).log2().floor().clamp(-shift, shift);
@@ -193,7 +192,7 @@ impl Layer<'_> {
         let (lo, hi) = self.activation.range().expect("an integer type");
         let zero_point = i64::from(self.x.zero_point[0]);
         let limits = Limits {
-            floor: f64::from(max_shift / 3).exp2() / shift.exp2() * sy / sx,
+            step: sy / sx / f64::from(target.single_shift(self.activation)).exp2(),
             input: (hi - zero_point).max(zero_point - lo) as f64,
             input_scale: sx,
             acc_max: target.acc_max() as f64,

@@ -23,7 +23,7 @@ pub use insert::{QuantOptions, RequantMode, quantize};
 pub(crate) use plan::has_one_divisor;
 pub use range::{RangeMethod, Scheme};
 pub(crate) use rescale::{Addend, Output, add_epilogue, requant, requant_shift, round_to};
-pub use target::QuantTarget;
+pub use target::{QuantTarget, SHIFT_IMM_MAX};
 
 use crate::{Graph, GraphError, Tensor};
 

@@ -9,10 +9,8 @@ use crate::{AddEpilogue, DType, Requant};
 
 /// Largest operand that an ALU instruction carries within itself: 16 bits, signed.
 const IMM_MAX: i64 = i16::MAX as i64;
-/// Largest shift of an addition, for which an immediate means the same on every device.
-const ADD_SHIFT_MAX: u32 = 15;
-/// How close, relatively, a ratio of `f32` scales must come to a power of two to be one.
-const POWER_OF_TWO_SLACK: f64 = 1e-6;
+/// How close, relatively, a multiplier made of `f32` scales must come to a whole number to be one.
+const WHOLE_SLACK: f64 = 1e-6;
 
 /// A result as integers: its type, zero point, and the bounds that it is clamped to.
 #[derive(Clone, Copy, Debug)]
@@ -31,8 +29,9 @@ pub(crate) fn round_to(x: f32, scale: f32, zero_point: i32, dtype: DType) -> i32
     q.clamp(lo as f64, hi as f64) as i32
 }
 
-/// The shift that [`requant`] takes for these ratios and offsets: the largest with which
-/// multipliers fit 31 bits, and addends and results an accumulator.
+/// The shift that [`requant`] takes for these ratios and offsets: the least that one operation carries
+/// and that makes every multiplier exact, or else the largest with which multipliers fit 31 bits, and
+/// addends and results an accumulator.
 pub(crate) fn requant_shift(
     target: &QuantTarget,
     ratio: &[f64],
@@ -40,7 +39,8 @@ pub(crate) fn requant_shift(
     out: Output,
 ) -> u32 {
     let max_shift = target.max_shift(out.dtype);
-    if let Some(shift) = power_of_two(ratio).filter(|&k| k <= max_shift) {
+    let single = target.single_shift(out.dtype);
+    if let Some(shift) = (0..=single).find(|&s| ratio.iter().all(|r| is_whole(r * exp2(s)))) {
         return shift;
     }
     let zero_point = f64::from(out.zero_point);
@@ -88,8 +88,7 @@ pub(crate) fn add_epilogue(
     b: Addend,
     out: Output,
 ) -> Option<AddEpilogue> {
-    let max_shift = ADD_SHIFT_MAX.min(target.max_shift(out.dtype));
-    (0..=max_shift).rev().find_map(|shift| {
+    (0..=target.single_shift(out.dtype)).rev().find_map(|shift| {
         let mult = |x: Addend| ((x.ratio * exp2(shift)).round() as i64).max(1);
         let (mult_a, mult_b) = (mult(a), mult(b));
         let add = half(shift) + (i64::from(out.zero_point) << shift)
@@ -109,12 +108,10 @@ pub(crate) fn add_epilogue(
     })
 }
 
-/// The least shift that makes every multiplier exact, if every ratio is the same power of two,
-/// as exactly as `f32` scales can say.
-fn power_of_two(ratio: &[f64]) -> Option<u32> {
-    let k = -ratio.first()?.log2().round();
-    let exact = |r: &f64| (r * k.exp2() - 1.0).abs() <= POWER_OF_TWO_SLACK;
-    ratio.iter().all(exact).then_some(k.max(0.0) as u32)
+/// Whether `mult` is a positive whole number, as exactly as `f32` scales can say.
+fn is_whole(mult: f64) -> bool {
+    let nearest = mult.round();
+    (1.0..=f64::from(i32::MAX)).contains(&nearest) && (mult / nearest - 1.0).abs() <= WHOLE_SLACK
 }
 
 fn exp2(shift: u32) -> f64 {
@@ -214,5 +211,16 @@ mod tests {
         let out = output(DType::I8, 0.5);
         let r = requant(&QuantTarget::default(), &[0.125, 0.125], &[0.0], out);
         assert_eq!((r.mult, r.shift), (vec![1, 1], 3));
+    }
+
+    #[test]
+    fn exact_multipliers_take_one_shift() {
+        let out = output(DType::I8, 0.5);
+        let step = f64::from(0.0013f32) * exp2(15);
+        let ratio = [37.0, 101.0].map(|m| f64::from((m * 0.0013 / step) as f32));
+        let r = requant(&QuantTarget::default(), &ratio, &[0.0], out);
+        assert_eq!((r.mult, r.shift), (vec![37, 101], 15));
+        let r = requant(&QuantTarget::default(), &[ratio[0] * 1.001], &[0.0], out);
+        assert_eq!(r.shift, 23);
     }
 }

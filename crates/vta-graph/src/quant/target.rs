@@ -2,6 +2,10 @@
 
 use crate::DType;
 
+/// Largest shift that one ALU operation carries within itself and every device reads alike: an
+/// immediate of 16 to 31 shifts left on some. Larger shifts take two operations.
+pub const SHIFT_IMM_MAX: u32 = 15;
+
 /// Widths of a design's operands, in bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct QuantTarget {
@@ -38,6 +42,12 @@ impl QuantTarget {
     /// Largest value of an accumulator.
     pub fn acc_max(&self) -> i64 {
         (1 << (self.acc_bits - 1)) - 1
+    }
+
+    /// The shift for which scales are chosen: the largest of one operation after which
+    /// [`Self::max_shift`] holds.
+    pub(crate) fn single_shift(&self, out: DType) -> u32 {
+        self.max_shift(out).min(SHIFT_IMM_MAX)
     }
 
     /// The largest right shift after which a result of `out` still has a value before the shift

@@ -4,8 +4,9 @@ use crate::{DType, Quant, Tensor};
 
 /// What the scales of a layer's weights must respect.
 pub(super) struct Limits {
-    /// Scales no smaller: below, a channel's multiplier would keep too few bits.
-    pub(super) floor: f64,
+    /// Scales are whole multiples of it: they make a channel's multiplier a whole number at the shift of one
+    /// operation, so that none of it is lost to rounding and nothing more is to be shifted.
+    pub(super) step: f64,
     /// Largest magnitude of the input as an integer, zero point subtracted.
     pub(super) input: f64,
     /// Scale of the input.
@@ -17,8 +18,8 @@ pub(super) struct Limits {
 /// Candidates for a scale, as shares of the one that covers all weights.
 const STEPS: usize = 40;
 
-/// A scale for each output channel: the one of least squared error, then as much larger as
-/// the limits ask.
+/// A scale for each output channel: the multiple of the step of least squared error, then as much
+/// larger as the accumulator asks.
 pub(super) fn channel_scales(
     weight: &Tensor,
     bias: &[f32],
@@ -29,8 +30,12 @@ pub(super) fn channel_scales(
     let rows = elements.chunks(elements.len() / bias.len());
     rows.zip(bias)
         .map(|(row, &b)| {
-            let scale = best_scale(row, dtype).max(limits.floor);
-            fit_accumulator(row, b.into(), scale, dtype, limits)
+            let multiple = (best_scale(row, dtype) / limits.step).floor().max(1.0);
+            let around = [multiple, multiple + 1.0].map(|m| m * limits.step);
+            let [below, above] = around.map(|scale| squared_error(row, scale, dtype));
+            let scale = around[usize::from(above < below)];
+            let fitting = fit_accumulator(row, b.into(), scale, dtype, limits);
+            (fitting / limits.step - 1e-9).ceil() * limits.step
         })
         .collect()
 }
@@ -77,15 +82,17 @@ fn steps(dtype: DType) -> f64 {
     if hi > 0 { hi as f64 } else { -lo as f64 }
 }
 
+fn squared_error(row: &[f32], scale: f64, dtype: DType) -> f64 {
+    let square = |&w: &f32| (f64::from(w) - round(w, scale, dtype) * scale).powi(2);
+    row.iter().map(square).sum()
+}
+
 fn best_scale(row: &[f32], dtype: DType) -> f64 {
     let whole = largest(row) / steps(dtype);
     if whole == 0.0 {
         return f64::from(f32::MIN_POSITIVE);
     }
-    let error = |scale: f64| -> f64 {
-        let square = |&w: &f32| (f64::from(w) - round(w, scale, dtype) * scale).powi(2);
-        row.iter().map(square).sum()
-    };
+    let error = |scale| squared_error(row, scale, dtype);
     let candidates = (STEPS / 4..=STEPS)
         .rev()
         .map(|i| whole * i as f64 / STEPS as f64);
