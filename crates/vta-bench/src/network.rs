@@ -7,7 +7,7 @@ use rand::{Rng, SeedableRng, rngs::StdRng};
 use vta_compiler::Compiled;
 use vta_graph::interp::Interpreter;
 use vta_graph::passes::{prepare, to_integers};
-use vta_graph::quant::{QuantOptions, QuantTarget, post_training};
+use vta_graph::quant::{QuantOptions, post_training};
 use vta_graph::{DType, Graph, Tensor};
 use vta_isa::Design;
 use vta_runtime::{Device, Network};
@@ -56,11 +56,7 @@ pub fn build(onnx: &[u8], design: &Design, calibration: usize, seed: u64) -> Res
     lap("import");
     prepare(&mut graph)?;
     lap("prepare");
-    let target = QuantTarget {
-        inp_bits: design.inp_bits(),
-        wgt_bits: design.wgt_bits(),
-        acc_bits: design.acc_bits(),
-    };
+    let target = vta_compiler::quant_target(design);
     let options = QuantOptions {
         target,
         ..QuantOptions::default()

@@ -7,7 +7,7 @@ use vta_isa::Design;
 use vta_program::{ImageSection, bits};
 
 use crate::lower::Lowered;
-use crate::ops::{add, stages};
+use crate::ops::{add, conv, stages};
 use crate::plan::{self, Request};
 use crate::segment::{self, Segment};
 
@@ -98,12 +98,15 @@ impl Arena {
     /// Addresses of the parameters of an operator's loop nest.
     pub(crate) fn params(&self, graph: &Graph, id: NodeId) -> BTreeMap<String, u64> {
         let node = graph.node(id);
-        let names = match node.op {
-            Op::VtaAdd { .. } => ["a", "b"],
-            _ => ["x", "w"],
+        let names: &[&str] = match node.op {
+            Op::VtaAdd { .. } => &["a", "b"],
+            _ => {
+                let [residual, diagonal] = conv::RESIDUAL;
+                &["x", "w", residual, diagonal]
+            }
         };
         let mut params = BTreeMap::new();
-        for (name, v) in names.into_iter().zip(&node.inputs) {
+        for (name, v) in names.iter().zip(&node.inputs) {
             let at = self.weights.get(v).or_else(|| self.values.get(v));
             params.insert(name.to_string(), *at.expect("a planned value"));
         }

@@ -26,4 +26,5 @@ mod tokens;
 pub use error::CompileError;
 pub use lower::{LowerError, Lowered};
 pub use options::{CompileOptions, Offload};
+pub use partition::quant_target;
 pub use pipeline::{Compiled, compile, compile_with};

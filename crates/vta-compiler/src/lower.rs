@@ -1,6 +1,6 @@
 //! Lowering of one packed operator: naive nest, schedule, commands.
 
-use vta_graph::{Node, Op};
+use vta_graph::{Graph, Node, Op};
 use vta_isa::{Design, MemType, Uop};
 use vta_program::{CommandStream, Loop, Operand, StreamError};
 use vta_tir::Program;
@@ -54,6 +54,7 @@ pub enum LowerError {
 /// # Panics
 /// If `node` is no operator of the accelerator, or `selected` belongs to another.
 pub(crate) fn lower(
+    graph: &Graph,
     node: &Node,
     selected: &Selected,
     design: &Design,
@@ -62,10 +63,12 @@ pub(crate) fn lower(
     let name = identifier(&node.name);
     let lowered = match (&node.op, selected) {
         (Op::VtaConv(c), Selected::Conv(steps)) => {
+            let passes = node.inputs.get(3).map(|&v| graph.value(v).ty.shape[1]);
             let shape = ConvShape::new(
                 (c.in_shape, &c.in_layout),
                 (c.out_shape, &c.out_layout),
                 &c.window,
+                c.residual.as_ref().zip(passes),
             );
             let vectors_of_steps = stages::vectors(steps);
             let tile = tiling::conv(&shape, vectors_of_steps, design, options.latency_hiding)

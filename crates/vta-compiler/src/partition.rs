@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 
 use vta_graph::passes::pack;
+use vta_graph::quant::QuantTarget;
 use vta_graph::quant::bounds::{self, Interval};
 use vta_graph::{
     BlockedLayout, DType, Graph, Node, NodeId, Op, PackedPool, PoolAttrs, Requant, ValueId,
@@ -14,7 +15,7 @@ use vta_graph::{
 use vta_isa::{AluOp, Design, MemType};
 
 use crate::epilogue::{self, Step};
-use crate::ops::add::{self, AddShape, AddSteps};
+use crate::ops::add::{self, AddShape, AddSteps, Entry};
 use crate::ops::conv::ConvShape;
 use crate::ops::pool::{self, PoolSteps};
 use crate::ops::{stages, tiling};
@@ -51,6 +52,16 @@ pub fn registers(design: &Design) -> pack::Registers {
     }
 }
 
+/// What quantization for a design has to know of it.
+pub fn quant_target(design: &Design) -> QuantTarget {
+    QuantTarget {
+        inp_bits: design.inp_bits(),
+        wgt_bits: design.wgt_bits(),
+        acc_bits: design.acc_bits(),
+        residuals: Entry::has_identity(design) && design.acc_bits() == 32,
+    }
+}
+
 /// Decides where each node of `graph` runs.
 pub fn partition(graph: &Graph, design: &Design, options: &CompileOptions) -> Partition {
     let consumers = graph.consumers();
@@ -58,7 +69,7 @@ pub fn partition(graph: &Graph, design: &Design, options: &CompileOptions) -> Pa
     let mut out = Partition::default();
     for (i, node) in graph.nodes.iter().enumerate() {
         let id = NodeId(i as u32);
-        if out.selected.contains_key(&id) {
+        if out.chosen.contains(&id) {
             continue;
         }
         if let Some(why) = options.offload.refusal(&node.op) {
@@ -68,9 +79,11 @@ pub fn partition(graph: &Graph, design: &Design, options: &CompileOptions) -> Pa
         match &node.op {
             Op::QConv(..) => {
                 let readers = &consumers[node.output.0 as usize];
-                match conv(graph, node, readers, &ranges, design) {
-                    Ok((requantize, steps)) => {
-                        out.chosen.extend([id, requantize]);
+                match conv(graph, node, readers, &consumers, &ranges, design) {
+                    Ok((residual, requantize, steps)) => {
+                        out.chosen.push(id);
+                        out.chosen.extend(residual);
+                        out.chosen.push(requantize);
                         out.selected.insert(requantize, Selected::Conv(steps));
                     }
                     Err(why) => {
@@ -128,7 +141,7 @@ pub fn host_reason(op: &Op) -> &'static str {
         | Op::Im2col { .. }
         | Op::Slice { .. } => "arrangement of elements has no accelerator schedule",
         Op::QDense(_) => "its sums are not requantized alone, or its shape is not rank 2",
-        Op::Requantize(..) => "it follows an operator of the host",
+        Op::Requantize(..) | Op::QAccumulate { .. } => "it follows an operator of the host",
         _ => "float arithmetic",
     }
 }
@@ -137,9 +150,10 @@ fn conv(
     graph: &Graph,
     node: &Node,
     readers: &[NodeId],
+    consumers: &[Vec<NodeId>],
     ranges: &[Option<Interval>],
     design: &Design,
-) -> Result<(NodeId, Vec<Step>), String> {
+) -> Result<(Option<NodeId>, NodeId, Vec<Step>), String> {
     let Op::QConv(attrs, zero_point) = &node.op else {
         unreachable!("a qconv")
     };
@@ -153,7 +167,19 @@ fn conv(
         return Err("its bias is not constant, or too large to fold".to_string());
     };
     let weight = graph.constant(w).ok_or("its weight is not constant")?;
-    let (requantize, requant) = requantized(graph, node, readers, design)?;
+    let residual = match readers {
+        [reader] if matches!(graph.node(*reader).op, Op::QAccumulate { .. }) => Some(*reader),
+        _ => None,
+    };
+    // What the requantization reads.
+    let (sums_node, readers) = match residual {
+        Some(id) => {
+            let sums = graph.node(id);
+            (sums, &consumers[sums.output.0 as usize][..])
+        }
+        None => (node, readers),
+    };
+    let (requantize, requant) = requantized(graph, sums_node, readers, design)?;
     width("input", graph.value(x).ty.dtype, design.inp_bits())?;
     let (smallest, largest) = DType::signed(design.wgt_bits())
         .and_then(DType::range)
@@ -178,23 +204,52 @@ fn conv(
             (low + part, high + part)
         })
         .collect();
-    let folded = pack::fold_zero_point(requant, &sums, *zero_point, design.block_out(), &node.name)
-        .map_err(|e| e.to_string())?;
+    let fold = |requant: &Requant, sums: &[i64], zero_point| {
+        pack::fold_zero_point(requant, sums, zero_point, design.block_out(), &node.name)
+            .map_err(|e| e.to_string())
+    };
+    let mut folded = fold(requant, &sums, *zero_point)?;
+    let mut passes = 0;
+    if let Op::QAccumulate { mult, zero_point } = &sums_node.op {
+        let factors = pack::each(mult, sums.len());
+        let range = addend(graph, sums_node.inputs[1], ranges, design)?;
+        for (sum, &factor) in raw.iter_mut().zip(&factors) {
+            *sum = (sum.0 + range.0 * factor, sum.1 + range.1 * factor);
+        }
+        folded = fold(&folded, &factors, *zero_point)?;
+        passes = pack::passes(&factors, weight.dtype());
+    }
     raw.resize(folded.mult.len(), (0, 0));
     let steps = epilogue::select(&folded, &raw, design.acc_bits()).map_err(|e| e.to_string())?;
     operations(steps.iter().map(|step| step.op), design)?;
     let output = graph.node(requantize).output;
+    let out_layout = borderless(design, design.block_out());
     let shape = ConvShape::new(
         (four(graph, x)?, &borderless(design, design.block_in())),
-        (
-            four(graph, output)?,
-            &borderless(design, design.block_out()),
-        ),
+        (four(graph, output)?, &out_layout),
         &attrs.window,
+        (passes > 0).then_some((&out_layout, passes)),
     );
     tiling::conv(&shape, stages::vectors(&steps), design, false)
         .ok_or("not even one register of its result fits the scratchpads")?;
-    Ok((requantize, steps))
+    Ok((residual, requantize, steps))
+}
+
+/// The interval of a residual that weights of the diagonal can add to sums.
+fn addend(
+    graph: &Graph,
+    x: ValueId,
+    ranges: &[Option<Interval>],
+    design: &Design,
+) -> Result<Interval, String> {
+    width("residual", graph.value(x).ty.dtype, design.inp_bits())?;
+    if graph.constant(x).is_some() {
+        return Err("its residual is constant".to_string());
+    }
+    if !Entry::has_identity(design) {
+        return Err("the design has no diagonal weights to add a residual with".to_string());
+    }
+    ranges[x.0 as usize].ok_or("its residual has no proven interval".to_string())
 }
 
 fn addition(

@@ -126,7 +126,7 @@ fn nests(
     accelerated
         .map(|(i, old)| {
             let node = &graph.nodes[i];
-            let lowered = lower::lower(node, &partition.selected[&old], design, options);
+            let lowered = lower::lower(graph, node, &partition.selected[&old], design, options);
             let lowered = lowered.map_err(|source| CompileError::Lower {
                 node: node.name.clone(),
                 source,

@@ -41,11 +41,11 @@ fn run_nests(
     design: &Design,
 ) -> [Tensor; 2] {
     let (names, layout, shape) = match &node.op {
-        Op::VtaConv(c) => (["x", "w"], &c.out_layout, c.out_shape),
+        Op::VtaConv(c) => (["x", "w", "r", "d"], &c.out_layout, c.out_shape),
         Op::VtaAdd {
             out_layout, shape, ..
-        } => (["a", "b"], out_layout, *shape),
-        Op::VtaMaxPool(p) | Op::VtaSumPool(p, _) => (["x", "w"], &p.out_layout, p.out_shape),
+        } => (["a", "b", "", ""], out_layout, *shape),
+        Op::VtaMaxPool(p) | Op::VtaSumPool(p, _) => (["x", "", "", ""], &p.out_layout, p.out_shape),
         _ => unreachable!("an operator of the accelerator"),
     };
     [&lowered.naive, &lowered.scheduled].map(|program| {

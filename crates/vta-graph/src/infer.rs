@@ -66,6 +66,7 @@ impl Op {
             Op::QConv(a, zero_point) => integer::qconv(a, *zero_point, inputs),
             Op::QDense(zero_point) => integer::qdense(*zero_point, inputs),
             Op::Requantize(r, dtype) => integer::requantize(r, *dtype, inputs[0]),
+            Op::QAccumulate { mult, zero_point } => integer::qaccumulate(mult, *zero_point, inputs),
             Op::QAdd(e, dtype) => integer::qadd(e, *dtype, inputs),
             Op::QSumPool(p, zero_point) => integer::qsum_pool(p, *zero_point, inputs[0]),
             Op::Pack(layout) => packed::pack(layout, inputs[0]),
@@ -91,7 +92,11 @@ impl Op {
             Op::Conv(_) | Op::QConv(..) | Op::Dense | Op::QDense(_) => {
                 (&["x", "weight", "bias"], 2)
             }
+            Op::VtaConv(c) if c.residual.is_some() => {
+                (&["x", "weight", "residual", "residual_weight"], 4)
+            }
             Op::VtaConv(_) => (&["x", "weight"], 2),
+            Op::QAccumulate { .. } => (&["sums", "x"], 2),
             Op::BatchNorm { .. } => (&["x", "scale", "bias", "mean", "var"], 5),
             Op::MatMul | Op::Add | Op::Sub | Op::Mul | Op::Div => (&["a", "b"], 2),
             Op::QAdd(..) | Op::VtaAdd { .. } => (&["a", "b"], 2),

@@ -199,11 +199,12 @@ fn apply(op: &Op, x: &[&Tensor], ty: &TensorType) -> Result<Tensor, String> {
         Op::QConv(a, zero_point) => integer::qconv(a, *zero_point, x, ty),
         Op::QDense(zero_point) => integer::qdense(*zero_point, x),
         Op::Requantize(r, dtype) => integer::requantize(r, *dtype, x[0]),
+        Op::QAccumulate { mult, zero_point } => integer::qaccumulate(mult, *zero_point, x),
         Op::QAdd(e, dtype) => integer::qadd(e, *dtype, x[0], x[1]),
         Op::QSumPool(p, zero_point) => pool::sum(p, *zero_point, x[0], ty),
         Op::Pack(layout) => packed::pack(layout, x[0], ty),
         Op::Unpack { layout, shape } => packed::unpack(layout, *shape, x[0]),
-        Op::VtaConv(c) => packed::vta_conv(c, x[0], x[1], ty),
+        Op::VtaConv(c) => packed::vta_conv(c, x, ty),
         Op::VtaAdd {
             shape,
             in_layouts,

@@ -156,6 +156,10 @@ impl BlockedLayout {
 /// The input's origin lies at `in_layout.border` (top, left) inside the packed tensor; window
 /// positions in the border read what is stored there, positions beyond it read zero.
 /// `requant.mult` and `.add` have one element or `ceil(O/bo) * bo`.
+///
+/// With a residual there are two inputs more: an activation of the output's logical shape, whose blocks
+/// are as wide as the output's, and weights `[O/bo, P, bo, bo]`. To the sum of output block `o` they add
+/// `r[o] * weight[o][p]` for each `p`: a residual of another scale, if the weights are diagonal.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct PackedConv {
     /// Logical `[N, C, H, W]` of the input.
@@ -170,6 +174,8 @@ pub struct PackedConv {
     pub out_layout: BlockedLayout,
     /// What follows the sum.
     pub requant: Requant,
+    /// Layout of the residual operand, if there is one.
+    pub residual: Option<BlockedLayout>,
 }
 
 /// A pooling that the accelerator runs, over values *as stored*.
@@ -312,6 +318,14 @@ pub enum Op {
     /// `x: i32` or narrower: [`Requant`]; channels on axis 1 (on the last axis for rank 2 they
     /// coincide).
     Requantize(Requant, crate::DType),
+    /// `sums: i32, x: i8 or narrower` of one shape: `sums + (x - zero_point) * mult[c]` in wrapping `i32`;
+    /// `mult` has one element for all channels or one for each extent of axis 1, none negative.
+    QAccumulate {
+        /// What one unit of `x` is in units of the sums.
+        mult: Vec<i32>,
+        /// The value of `x` that stands for zero.
+        zero_point: i32,
+    },
     /// `a, b` of one shape: [`AddEpilogue`].
     QAdd(AddEpilogue, crate::DType),
     /// `x`: `i32` sums of `x - zero_point` over windows; padding counts as nothing.
@@ -383,6 +397,7 @@ impl Op {
             Op::QConv(..) => "qconv",
             Op::QDense(_) => "qdense",
             Op::Requantize(..) => "requantize",
+            Op::QAccumulate { .. } => "qaccumulate",
             Op::QAdd(..) => "qadd",
             Op::QSumPool(..) => "qsum_pool",
             Op::Pack(_) => "pack",

@@ -365,6 +365,19 @@ proptest! {
             let add = i128::from(r.add[pick(r.add.len())]);
             rescale(nd.at(i) as i128 * mult + add, r.shift, r.lo, r.hi)
         });
+        let (op, operands) = dice.op("qaccumulate");
+        let Op::QAccumulate { mult, zero_point } = &op else { unreachable!() };
+        let [sums, x] = [0, 1].map(|i| operands[i].to_ints().unwrap());
+        let plane: usize = operands[0].shape()[2..].iter().product();
+        let expected: Vec<i64> = (0..sums.len())
+            .map(|i| {
+                let c = i / plane % operands[0].shape()[1];
+                let factor = i64::from(mult[if mult.len() == 1 { 0 } else { c }]);
+                i64::from((sums[i] + (x[i] - i64::from(*zero_point)) * factor) as i32)
+            })
+            .collect();
+        prop_assert_eq!(eval(&op, &[&operands[0], &operands[1]]).unwrap().to_ints().unwrap(), expected);
+
         let (op, operands) = dice.op("qadd");
         let nd: Vec<Nd> = operands.iter().map(Nd::new).collect();
         let Op::QAdd(e, _) = &op else { unreachable!() };
@@ -432,6 +445,15 @@ proptest! {
                             let weight = nd[1].at(&[i[1], ib, ky, kx, i[5], lane]);
                             sum += nd[0].get(&at).unwrap_or(0.0) * weight;
                         }
+                    }
+                }
+            }
+            if let Some(layout) = &c.residual {
+                let (y, x) = (i[2] - out_top + layout.border[0], i[3] - out_left + layout.border[1]);
+                for pass in 0..nd[3].shape[1] {
+                    for lane in 0..bo {
+                        let weight = nd[3].at(&[i[1], pass, i[5], lane]);
+                        sum += nd[2].at(&[i[0], i[1], y, x, i[4], lane]) * weight;
                     }
                 }
             }
@@ -606,6 +628,7 @@ fn packed_and_plain_conv(dice: &mut Dice) -> (Graph, Vec<Tensor>) {
             add,
             ..requant
         },
+        residual: None,
     };
     let x = g
         .add_node("", Op::Pack(conv.in_layout.clone()), &ids[..1], "")

@@ -382,7 +382,7 @@ proptest! {
         let mut graph = network(&mut dice);
         prepare(&mut graph).unwrap();
         let x = input(&mut dice, &graph);
-        let target = QuantTarget { inp_bits: 4, wgt_bits: 4, acc_bits: 16 };
+        let target = QuantTarget { inp_bits: 4, wgt_bits: 4, acc_bits: 16, residuals: true };
         let options = QuantOptions { target, mode: RequantMode::Multiply, ..options(&mut dice) };
         post_training(&mut graph, &[x], &options).unwrap();
         to_integers(&mut graph, &target).unwrap();

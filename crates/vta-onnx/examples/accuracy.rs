@@ -121,6 +121,7 @@ fn arguments() -> Fallible<(QuantOptions, usize, Vec<String>)> {
                     inp_bits,
                     wgt_bits,
                     acc_bits,
+                    ..options.target
                 };
             }
             "-n" => images = value()?.parse()?,

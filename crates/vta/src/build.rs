@@ -4,9 +4,7 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use vta_compiler::{CompileOptions, Offload};
 use vta_graph::passes::{Island, to_integers};
-use vta_graph::quant::{
-    QuantOptions, QuantTarget, RangeMethod, RequantMode, Scheme, post_training,
-};
+use vta_graph::quant::{QuantOptions, RangeMethod, RequantMode, Scheme, post_training};
 use vta_graph::{DType, Data, Graph, Tensor, TensorType};
 use vta_isa::Design;
 use vta_program::{Preprocess, Program};
@@ -68,11 +66,7 @@ pub struct Built {
 /// classes; anything else is a bug.
 pub fn compile(model: &Model, options: &Options, progress: &dyn Progress) -> Result<Built> {
     let design = &options.design;
-    let target = QuantTarget {
-        inp_bits: design.inp_bits(),
-        wgt_bits: design.wgt_bits(),
-        acc_bits: design.acc_bits(),
-    };
+    let target = vta_compiler::quant_target(design);
     let mut integer = model.graph().clone();
     let how = if model.is_quantized() {
         "scales of its own".to_owned()

@@ -26,21 +26,36 @@ pub struct ConvShape {
     /// Rows and columns by which the first window starts before the bordered input; negative
     /// where it starts inside.
     pub before: [i64; 2],
+    /// A residual that diagonal weights add to the sums, if there is one.
+    pub residual: Option<Residual>,
+}
+
+/// An activation of the output's extents.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Residual {
+    /// Where its row 0 and column 0 lie in its bordered tensor, and that tensor's rows and columns.
+    pub border: [usize; 4],
+    /// Weights a channel block, of which each multiplies every register once.
+    pub passes: usize,
 }
 
 impl ConvShape {
     /// The extents of a convolution from `input` to `output`, logical `[N, C, H, W]`, in the
-    /// given layouts.
+    /// given layouts, with a residual of such a layout and so many weights a channel block.
     pub fn new(
         (input, in_layout): ([usize; 4], &BlockedLayout),
         (output, out_layout): ([usize; 4], &BlockedLayout),
         window: &Window,
+        residual: Option<(&BlockedLayout, usize)>,
     ) -> Self {
         let [n, ci, h, w] = input;
         let [_, co, oh, ow] = output;
         let batches = n.div_ceil(in_layout.batch);
         let [it, il, ib, ir] = in_layout.border;
-        let [ot, ol, ob, or] = out_layout.border;
+        let within = |layout: &BlockedLayout| {
+            let [top, left, bottom, right] = layout.border;
+            [top, left, top + oh + bottom, left + ow + right]
+        };
         ConvShape {
             input: [
                 batches,
@@ -49,7 +64,7 @@ impl ConvShape {
                 il + w + ir,
             ],
             output: [batches, co.div_ceil(out_layout.lanes), oh, ow],
-            out_border: [ot, ol, ot + oh + ob, ol + ow + or],
+            out_border: within(out_layout),
             kernel: window.kernel,
             stride: window.stride,
             dilation: window.dilation,
@@ -57,7 +72,16 @@ impl ConvShape {
                 window.pads[0] as i64 - it as i64,
                 window.pads[1] as i64 - il as i64,
             ],
+            residual: residual.map(|(layout, passes)| Residual {
+                border: within(layout),
+                passes,
+            }),
         }
+    }
+
+    /// Stages before the epilogue: the reset, the sums, and those of the residual.
+    pub fn sum_stages(&self) -> usize {
+        2 + usize::from(self.residual.is_some())
     }
 
     /// Rows (`axis` 0) or columns (1) of the input that `out` rows or columns of the output read.
@@ -66,7 +90,11 @@ impl ConvShape {
     }
 }
 
-/// The naive program: parameters `x`, `w`, the epilogue's vectors `p` if it has any, and `y`.
+/// Names of the parameters of a residual: the activation and its weights.
+pub const RESIDUAL: [&str; 2] = ["r", "d"];
+
+/// The naive program: parameters `x`, `w`, `r` and `d` for a residual, the epilogue's vectors `p` if it has
+/// any, and `y`.
 pub fn naive(name: &str, shape: &ConvShape, steps: &[Step], design: &Design) -> Program {
     let (b, bi, bo) = (design.batch(), design.block_in(), design.block_out());
     let [batches, ci, ih, iw] = shape.input;
@@ -88,6 +116,20 @@ pub fn naive(name: &str, shape: &ConvShape, steps: &[Step], design: &Design) -> 
             dtype(design.wgt_bits()),
             dims(&[co, ci, kh, kw, bo, bi]),
         );
+    if let Some(Residual { border, passes }) = &shape.residual {
+        let [activation, weight] = RESIDUAL;
+        let [_, _, rows, cols] = *border;
+        let inp = dtype(design.inp_bits());
+        let wgt = dtype(design.wgt_bits());
+        program = program
+            .param(
+                Direction::In,
+                activation,
+                inp,
+                dims(&[batches, co, rows, cols, b, bo]),
+            )
+            .param(Direction::In, weight, wgt, dims(&[co, *passes, bo, bo]));
+    }
     let vectors = stages::vectors(steps);
     if vectors > 0 {
         let shape = dims(&[co, vectors, b, bo]);
@@ -133,9 +175,13 @@ pub fn naive(name: &str, shape: &ConvShape, steps: &[Step], design: &Design) -> 
     loops.push(("k".to_string(), bi as i64));
     program.body.extend(Stmt::nest(loops, vec![sum]));
 
-    stages::append_steps(&mut program, 2, &extents, steps);
+    if let Some(residual) = &shape.residual {
+        program.body.extend(residual_sums(residual, &extents, bo));
+    }
+    let first = shape.sum_stages();
+    stages::append_steps(&mut program, first, &extents, steps);
 
-    let last = 2 + steps.len();
+    let last = first + steps.len();
     let mut to = stages::index(last);
     to[2] = to[2].clone() + top as i64;
     to[3] = to[3].clone() + left as i64;
@@ -152,4 +198,27 @@ pub fn naive(name: &str, shape: &ConvShape, steps: &[Step], design: &Design) -> 
         body: program.body,
     }];
     program
+}
+
+/// Stage 2: `acc += r * d` for each weight of a channel block.
+fn residual_sums(residual: &Residual, extents: &[usize; 6], bo: usize) -> Vec<Stmt> {
+    let [activation, weight] = RESIDUAL;
+    let mut from = stages::index(2);
+    from[2] = from[2].clone() + residual.border[0] as i64;
+    from[3] = from[3].clone() + residual.border[1] as i64;
+    let lane = std::mem::replace(&mut from[5], var("k2"));
+    let diagonal = [var(stages::name("c", 2)), var("pass"), lane, var("k2")];
+    let product = Access::new(activation, from)
+        .read()
+        .bin(vta_tir::ValueOp::Mul, Access::new(weight, diagonal).read());
+    let sum = Stmt::Accumulate {
+        dst: Access::new("acc", stages::index(2)),
+        value: product,
+    };
+    let mut loops: Vec<(String, i64)> = (stages::DIMS.iter().zip(extents))
+        .map(|(d, &e)| (stages::name(d, 2), e as i64))
+        .collect();
+    loops.insert(4, ("pass".to_string(), residual.passes as i64));
+    loops.push(("k2".to_string(), bo as i64));
+    Stmt::nest(loops, vec![sum])
 }

@@ -110,6 +110,7 @@ pub fn shape(pool: &PackedPool) -> ConvShape {
         (pool.in_shape, &pool.in_layout),
         (pool.out_shape, &pool.out_layout),
         &pool.window,
+        None,
     )
 }
 

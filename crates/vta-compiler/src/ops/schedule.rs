@@ -12,7 +12,7 @@ use vta_tir::schedule::{
 use vta_tir::{DType, Geometry, Program, Scope};
 
 use super::add::{AddSteps, Entry, IDENTITY};
-use super::conv::ConvShape;
+use super::conv::{ConvShape, RESIDUAL};
 use super::pool::{PoolSteps, Taps};
 use super::stages::{self, VECTORS, name};
 use super::tiling::{AddTile, ConvTile};
@@ -33,7 +33,8 @@ pub fn conv(
     design: &Design,
 ) -> Result<Program, ScheduleError> {
     let geometry = geometry(design);
-    let last = 2 + steps.len();
+    let first = shape.sum_stages();
+    let last = first + steps.len();
     for stage in (0..=last).filter(|&s| s != 1) {
         tiled(&mut p, stage, [tile.co, tile.y, tile.x])?;
     }
@@ -64,6 +65,11 @@ pub fn conv(
             Scope::Wgt,
         )?,
     ];
+    if shape.residual.is_some() {
+        let [activation, weight] = RESIDUAL;
+        tiles.push(cached(&mut p, activation, "x0o", Scope::Inp)?);
+        tiles.push(cached(&mut p, weight, "c0o", Scope::Wgt)?);
+    }
     if stages::vectors(steps) > 0 {
         tiles.push(cached(&mut p, VECTORS, "c0o", Scope::Acc)?);
     }
@@ -71,8 +77,10 @@ pub fn conv(
         tiles.iter().try_for_each(|t| double_buffer(&mut p, t))?;
     }
     tensorize(&mut p, "b0", Tensor::Reset, &geometry)?;
-    tensorize(&mut p, "b1", Tensor::Gemm, &geometry)?;
-    for stage in 2..last {
+    for stage in 1..first {
+        tensorize(&mut p, &name("b", stage), Tensor::Gemm, &geometry)?;
+    }
+    for stage in first..last {
         tensorize(&mut p, &name("b", stage), Tensor::Alu, &geometry)?;
     }
     dma(&mut p, &format!("{}i", name("c", last)))?;

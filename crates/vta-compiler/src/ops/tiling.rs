@@ -55,17 +55,19 @@ fn fitting(shape: &ConvShape, vectors: usize, design: &Design, double: bool) -> 
     let [_, co, oh, ow] = shape.output;
     let [kh, kw] = shape.kernel;
     let depth = |mem| design.depth(mem) as usize / if double { 2 } else { 1 };
+    let passes = shape.residual.as_ref().map_or(0, |r| r.passes);
     let bytes = |mem| design.elem_bytes(mem) as u64;
     let mut best: Option<(u64, ConvTile)> = None;
     for tci in parts(ci) {
         for tco in parts(co) {
-            let wgt = tco * tci * kh * kw;
+            let wgt = tco * tci * kh * kw + tco * passes;
             if wgt > depth(MemType::Wgt) {
                 continue;
             }
             for ty in parts(oh) {
                 for tx in parts(ow) {
-                    let inp = tci * shape.reach(ty, 0) * shape.reach(tx, 1);
+                    let residual = if passes > 0 { tco * ty * tx } else { 0 };
+                    let inp = tci * shape.reach(ty, 0) * shape.reach(tx, 1) + residual;
                     let acc = tco * ty * tx + tco * vectors;
                     if inp > depth(MemType::Inp) || acc > depth(MemType::Acc) {
                         continue;

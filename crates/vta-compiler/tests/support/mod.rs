@@ -199,6 +199,26 @@ impl Builder<'_> {
         }
     }
 
+    /// The sums with a residual, if an activation has their shape.
+    fn accumulate(&mut self, sums: ValueId, n: &mut Numbers) -> Option<ValueId> {
+        let shape = self.graph.value(sums).ty.shape.clone();
+        let fits = |(v, _): &&(ValueId, i32)| self.graph.value(*v).ty.shape == shape;
+        let Some(&(addend, zero_point)) = self.values.iter().rev().find(fits) else {
+            return Some(sums);
+        };
+        let most = if self.design.acc_bits() == 16 {
+            20
+        } else {
+            400
+        };
+        let factors = n.many(shape[1], 0, most);
+        let op = Op::QAccumulate {
+            mult: factors.into_iter().map(|m| m as i32).collect(),
+            zero_point,
+        };
+        self.node(op, &[sums, addend])
+    }
+
     /// Appends a layer, or nothing where it does not fit.
     fn push(&mut self, l: &Layer) -> Option<()> {
         let mut n = Numbers(l.seed);
@@ -212,6 +232,13 @@ impl Builder<'_> {
         let next_zero = i64::from(l.zero_point).clamp(lo, hi) as i32;
         match (l.kind, &shape[..]) {
             (0..=3, &[_, c, _, _]) => {
+                let mut l = l.clone();
+                if l.kind == 3 {
+                    // The shape of its input, so that there is a residual.
+                    (l.channels, l.kernel, l.pads) = (c, [3, 3], [1; 4]);
+                    (l.stride, l.dilation) = ([1, 1], [1, 1]);
+                }
+                let l = &l;
                 let weight = n.many(l.channels * c * l.kernel[0] * l.kernel[1], low, high);
                 let shape = [l.channels, c, l.kernel[0], l.kernel[1]];
                 let w = self
@@ -227,7 +254,10 @@ impl Builder<'_> {
                     pads: l.pads,
                 };
                 let attrs = ConvAttrs { window, groups: 1 };
-                let sums = self.node(Op::QConv(attrs, zero_point), &[x, w, b])?;
+                let mut sums = self.node(Op::QConv(attrs, zero_point), &[x, w, b])?;
+                if l.seed % 4 != 0 {
+                    sums = self.accumulate(sums, &mut n)?;
+                }
                 let requant = self.requant(l, l.channels, &mut n);
                 let y = self.node(Op::Requantize(requant, self.narrow()), &[sums])?;
                 self.values.push((y, next_zero));

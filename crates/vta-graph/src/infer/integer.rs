@@ -1,7 +1,7 @@
 //! Inference between float and integers, and for the exact integer operators.
 
 use super::float::{conv_shape, dense_shape, pool_shape};
-use super::{Inferred, expect_dtype, expect_in_range, expect_narrow};
+use super::{Inferred, expect_dtype, expect_in_range, expect_narrow, expect_shape};
 use crate::{AddEpilogue, ConvAttrs, DType, PoolAttrs, Quant, Requant, TensorType};
 
 /// Largest right shift of an epilogue.
@@ -75,6 +75,19 @@ fn expect_addend(name: &str, ty: &TensorType) -> Result<(), String> {
     Ok(())
 }
 
+pub(super) fn qaccumulate(mult: &[i32], zero_point: i32, inputs: &[&TensorType]) -> Inferred {
+    let (sums, x) = (inputs[0], inputs[1]);
+    expect_dtype("sums", sums, DType::I32)?;
+    expect_narrow("x", x)?;
+    expect_in_range("zero point", zero_point.into(), x.dtype)?;
+    expect_shape("x", x, &sums.shape)?;
+    check_per_channel("mult", mult.len(), sums.shape.get(1).copied(), sums)?;
+    if let Some(m) = mult.iter().find(|m| **m < 0) {
+        return Err(format!("multiplier {m} is negative"));
+    }
+    Ok(sums.clone())
+}
+
 pub(super) fn requantize(r: &Requant, dtype: DType, x: &TensorType) -> Inferred {
     expect_addend("x", x)?;
     check_requant(r, dtype, x.shape.get(1).copied(), x)?;
@@ -89,12 +102,7 @@ pub(super) fn check_requant(
     x: &TensorType,
 ) -> Result<(), String> {
     for (name, len) in [("mult", r.mult.len()), ("add", r.add.len())] {
-        if len != 1 && Some(len) != channels {
-            return Err(format!(
-                "{len} values of `{name}` for operand `x`, {x}: there must be one{}",
-                channels.map_or(String::new(), |c| format!(", or {c}, one for each channel"))
-            ));
-        }
+        check_per_channel(name, len, channels, x)?;
     }
     if let Some(m) = r.mult.iter().find(|m| **m < 0) {
         return Err(format!(
@@ -102,6 +110,21 @@ pub(super) fn check_requant(
         ));
     }
     check_epilogue(r.shift, r.lo, r.hi, dtype)
+}
+
+fn check_per_channel(
+    name: &str,
+    len: usize,
+    channels: Option<usize>,
+    x: &TensorType,
+) -> Result<(), String> {
+    if len == 1 || Some(len) == channels {
+        return Ok(());
+    }
+    Err(format!(
+        "{len} values of `{name}` for operand `x`, {x}: there must be one{}",
+        channels.map_or(String::new(), |c| format!(", or {c}, one for each channel"))
+    ))
 }
 
 fn check_epilogue(shift: u32, lo: i32, hi: i32, dtype: DType) -> Result<(), String> {

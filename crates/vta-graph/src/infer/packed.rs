@@ -72,6 +72,20 @@ pub(super) fn vta_conv(c: &PackedConv, inputs: &[&TensorType]) -> Inferred {
     let blocks = o.div_ceil(bo);
     expect_shape("weight", weight, &[blocks, i.div_ceil(bi), kh, kw, bo, bi])?;
     check_requant(&c.requant, x.dtype, blocks.checked_mul(bo), x)?;
+    if let Some(layout) = &c.residual {
+        let (residual, weight) = (inputs[2], inputs[3]);
+        expect_packed("residual", residual, layout, c.out_shape)?;
+        if (layout.batch, layout.lanes) != (c.out_layout.batch, bo) {
+            return Err(format!(
+                "operand `residual` has blocks of {} by {}, the output of {} by {bo}: they must be \
+                 equal",
+                layout.batch, layout.lanes, c.out_layout.batch
+            ));
+        }
+        expect_narrow("residual_weight", weight)?;
+        let [_, passes, _, _] = expect_rank("residual_weight", weight)?;
+        expect_shape("residual_weight", weight, &[blocks, passes, bo, bo])?;
+    }
     Ok(TensorType::new(x.dtype, out))
 }
 

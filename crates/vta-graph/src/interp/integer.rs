@@ -95,12 +95,16 @@ impl AddEpilogue {
     }
 }
 
+/// Channels to tell apart, of `parameters` values, and the elements of each in a row.
+fn planes(x: &Tensor, parameters: usize) -> (usize, usize) {
+    match x.shape() {
+        [_, c, rest @ ..] if parameters > 1 => (*c, rest.iter().product()),
+        shape => (1, shape.iter().product()),
+    }
+}
+
 pub(super) fn requantize(r: &Requant, dtype: DType, x: &Tensor) -> Data {
-    let per_channel = r.mult.len().max(r.add.len()) > 1;
-    let (channels, plane) = match x.shape() {
-        [_, c, rest @ ..] if per_channel => (*c, rest.iter().product()),
-        shape => (1, shape.iter().product::<usize>()),
-    };
+    let (channels, plane) = planes(x, r.mult.len().max(r.add.len()));
     let x = wide(x);
     let mut y = Vec::with_capacity(x.len());
     for (i, x) in x.chunks_exact(plane).enumerate() {
@@ -109,6 +113,27 @@ pub(super) fn requantize(r: &Requant, dtype: DType, x: &Tensor) -> Data {
         y.extend(x.iter().map(|&x| r.rescale(x, mult, add)));
     }
     narrow(dtype, y.into_iter().map(i64::from))
+}
+
+pub(super) fn qaccumulate(mult: &[i32], zero_point: i32, x: &[&Tensor]) -> Data {
+    let (channels, plane) = planes(x[0], mult.len());
+    let sums = x[0].as_i32().expect("i32 sums");
+    let x = centred(x[1], zero_point);
+    let mut y = Vec::with_capacity(x.len());
+    for (i, (sums, x)) in sums
+        .chunks_exact(plane)
+        .zip(x.chunks_exact(plane))
+        .enumerate()
+    {
+        let mult = mult[i % channels];
+        let term = |x: i16| i32::from(x).wrapping_mul(mult);
+        y.extend(
+            sums.iter()
+                .zip(x)
+                .map(|(sum, &x)| sum.wrapping_add(term(x))),
+        );
+    }
+    Data::I32(y)
 }
 
 pub(super) fn qadd(e: &AddEpilogue, dtype: DType, a: &Tensor, b: &Tensor) -> Data {

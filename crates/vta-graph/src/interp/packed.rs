@@ -82,7 +82,7 @@ pub(super) fn unpack(layout: &BlockedLayout, shape: [usize; 4], x: &Tensor) -> D
     Data::I8(indices(shape).map(|i| x[at.element(i)]).collect())
 }
 
-pub(super) fn vta_conv(c: &PackedConv, x: &Tensor, weight: &Tensor, ty: &TensorType) -> Data {
+pub(super) fn vta_conv(c: &PackedConv, operands: &[&Tensor], ty: &TensorType) -> Data {
     let from = Blocked::new(&c.in_layout, c.in_shape);
     let to = Blocked::new(&c.out_layout, c.out_shape);
     let [nb, ib, _, _, batch, bi] = from.extents;
@@ -90,7 +90,11 @@ pub(super) fn vta_conv(c: &PackedConv, x: &Tensor, weight: &Tensor, ty: &TensorT
     let [_, _, oh, ow] = c.out_shape;
     let [kh, kw] = c.window.kernel;
     let widen = |t: &Tensor| -> Vec<i16> { i8s(t).iter().map(|&v| v.into()).collect() };
-    let (x, weight) = (widen(x), widen(weight));
+    let (x, weight) = (widen(operands[0]), widen(operands[1]));
+    let residual = c.residual.as_ref().map(|layout| {
+        let at = Blocked::new(layout, c.out_shape);
+        (at, widen(operands[2]), widen(operands[3]))
+    });
     let mut y = blank(&c.out_layout, c.out_shape, ty);
     let mut acc = vec![0i32; batch * bo];
     for [n, o, oy, ox] in indices([nb, ob, oh, ow]) {
@@ -101,13 +105,16 @@ pub(super) fn vta_conv(c: &PackedConv, x: &Tensor, weight: &Tensor, ty: &TensorT
             };
             let x = &x[from.block(n, i, iy, ix)..][..batch * bi];
             let k = ((o * ib + i) * kh + ky) * kw + kx;
-            let weight = &weight[k * bo * bi..][..bo * bi];
-            for (acc, x) in acc.chunks_exact_mut(bo).zip(x.chunks_exact(bi)) {
-                for (acc, weight) in acc.iter_mut().zip(weight.chunks_exact(bi)) {
-                    *acc = x.iter().zip(weight).fold(*acc, |acc, (&x, &k)| {
-                        acc.wrapping_add(i32::from(x) * i32::from(k))
-                    });
-                }
+            accumulate(&mut acc, x, &weight[k * bo * bi..][..bo * bi], bi);
+        }
+        if let Some((from, x, weight)) = &residual {
+            let x = &x[from.block(n, o, oy + from.top, ox + from.left)..][..batch * bo];
+            let passes = weight.len() / (ob * bo * bo);
+            for weight in weight[o * passes * bo * bo..]
+                .chunks_exact(bo * bo)
+                .take(passes)
+            {
+                accumulate(&mut acc, x, weight, bo);
             }
         }
         let block = to.block(n, o, oy + to.top, ox + to.left);
@@ -116,6 +123,18 @@ pub(super) fn vta_conv(c: &PackedConv, x: &Tensor, weight: &Tensor, ty: &TensorT
         }
     }
     Data::I8(y)
+}
+
+/// Adds the products of the rows of a block, `bi` lanes each, with a tile of weights.
+fn accumulate(acc: &mut [i32], x: &[i16], weight: &[i16], bi: usize) {
+    let bo = weight.len() / bi;
+    for (acc, x) in acc.chunks_exact_mut(bo).zip(x.chunks_exact(bi)) {
+        for (acc, weight) in acc.iter_mut().zip(weight.chunks_exact(bi)) {
+            *acc = x.iter().zip(weight).fold(*acc, |acc, (&x, &k)| {
+                acc.wrapping_add(i32::from(x) * i32::from(k))
+            });
+        }
+    }
 }
 
 pub(super) fn vta_add(

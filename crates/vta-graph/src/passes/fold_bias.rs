@@ -1,12 +1,13 @@
 //! `fold_bias`: the bias of a quantized convolution moves into the requantization behind it.
 //!
 //! `((a + b) * m + d) >> s` is `(a * m + (d + b * m)) >> s`, exactly, so the accelerator adds
-//! once instead of twice.
+//! once instead of twice; also where a residual is added to the sums in between.
 
 use super::rewrite::{Rewrite, rewrite};
 use crate::{Graph, GraphError, Op, Requant};
 
-/// Folds the constant bias of every `qconv` whose one reader is a `requantize`.
+/// Folds the constant bias of every `qconv` whose one reader is a `requantize`, or a `qaccumulate` with
+/// such a reader.
 ///
 /// # Errors
 /// None of its own.
@@ -15,7 +16,16 @@ pub fn run(graph: &mut Graph) -> Result<(), GraphError> {
         let Op::Requantize(requant, dtype) = &node.op else {
             return Ok(Rewrite::Keep);
         };
-        let Some(conv) = rw.only_producer(node.inputs[0]).cloned() else {
+        let Some(sums) = rw.only_producer(node.inputs[0]).cloned() else {
+            return Ok(Rewrite::Keep);
+        };
+        let residual = matches!(sums.op, Op::QAccumulate { .. });
+        let conv = if residual {
+            rw.only_producer(sums.inputs[0]).cloned()
+        } else {
+            Some(sums.clone())
+        };
+        let Some(conv) = conv else {
             return Ok(Rewrite::Keep);
         };
         let (Op::QConv(..), [x, w, bias]) = (&conv.op, conv.inputs.as_slice()) else {
@@ -25,8 +35,11 @@ pub fn run(graph: &mut Graph) -> Result<(), GraphError> {
         let Some(requant) = bias.and_then(|bias| folded(requant, &bias)) else {
             return Ok(Rewrite::Keep);
         };
-        let sums = rw.emit(&conv.name, conv.op.clone(), &[*x, *w])?;
-        Ok(Rewrite::As(Op::Requantize(requant, *dtype), vec![sums]))
+        let mut folded = rw.emit(&conv.name, conv.op.clone(), &[*x, *w])?;
+        if residual {
+            folded = rw.emit(&sums.name, sums.op.clone(), &[folded, sums.inputs[1]])?;
+        }
+        Ok(Rewrite::As(Op::Requantize(requant, *dtype), vec![folded]))
     })?;
     Ok(())
 }

@@ -2,7 +2,8 @@
 //!
 //! A layer whose operands are dequantized, and whose result (after `relu` or `clip`) goes to
 //! one `quantize` alone, becomes `qconv`, `qdense`, `qadd` or `qsum_pool` with a
-//! `requantize` that carries scale, rounding, zero point and the activation's bounds.
+//! `requantize` that carries scale, rounding, zero point and the activation's bounds. An addition to the
+//! result of a convolution that is not quantized in between is a `qaccumulate` to its sums.
 //! Rearrangements and maxima move to the integer side of a `dequantize`. Whatever has no such
 //! form stays in floats between `dequantize` and `quantize`: an [`Island`].
 
@@ -225,6 +226,15 @@ impl Lowering<'_> {
 
     fn add(&self, rw: &mut Rewriter, core: &Node) -> Lowered {
         let [a, b] = [core.inputs[0], core.inputs[1]];
+        for (sums, addend) in [(a, b), (b, a)] {
+            let conv = rw.only_producer(sums);
+            let conv = conv.filter(|n| matches!(n.op, Op::Conv(_))).cloned();
+            if let (Some(conv), Some(addend)) = (conv, dequantized(rw, addend)) {
+                if rw.shape(sums) == rw.shape(addend.0) {
+                    return self.residual(rw, core, &conv, addend);
+                }
+            }
+        }
         let (Some((a, from_a)), Some((b, from_b))) = (dequantized(rw, a), dequantized(rw, b))
         else {
             return refuse("an operand is not quantized with one scale");

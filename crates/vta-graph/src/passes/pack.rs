@@ -1,6 +1,6 @@
 //! `pack`: the nodes chosen for the accelerator become packed operators over blocked tensors.
 //!
-//! A convolution and its requantization become one `vta.conv`, a sum over windows and its
+//! A convolution, the residual that is added to its sums and its requantization become one `vta.conv`, a sum over windows and its
 //! requantization a `vta.sum_pool`, an addition a `vta.add`, a maximum a `vta.max_pool`;
 //! `pack` and `unpack` appear where a tensor crosses between the host and the accelerator.
 //! Zero points end here: `sum((x - z) * w)` is `sum(x * w) - z * sum(w)`, whose second half is
@@ -29,8 +29,8 @@ pub struct Registers {
 /// Packs `graph`, in which `chosen` names the nodes that the accelerator runs. Returns, for every
 /// node of the packed graph, the chosen node whose result it computes.
 ///
-/// A chosen `qconv` has a constant weight, no bias, one group, and a chosen `requantize` as its
-/// only reader, and a chosen `qsum_pool` such a reader; a chosen `qadd` has rank 4; the input of
+/// A chosen `qconv` has a constant weight, no bias, one group, and as its only reader a chosen `requantize`,
+/// or a chosen `qaccumulate` with such a reader; a chosen `qsum_pool` has such a reader; a chosen `qadd` has rank 4; the input of
 /// a chosen `max_pool` with padding has a [`max_pool_fill`].
 pub fn run(
     graph: &mut Graph,
@@ -56,13 +56,13 @@ pub fn run(
         let id = NodeId(i as u32);
         let is_chosen = chosen.contains(&id);
         match &node.op {
-            Op::QConv(..) | Op::QSumPool(..) if is_chosen => {}
+            op if is_chosen && is_sums(op) => {}
             Op::Requantize(requant, dtype) if is_chosen => p.requantized(node, requant, *dtype)?,
             Op::MaxPool(pool) if is_chosen => p.max_pool(node, pool)?,
             Op::QAdd(add, dtype) if is_chosen => p.add(node, add, *dtype)?,
             _ => p.host(node)?,
         }
-        if is_chosen && !matches!(node.op, Op::QConv(..) | Op::QSumPool(..)) {
+        if is_chosen && !is_sums(&node.op) {
             // The operator comes last, after the packing of its inputs.
             origin.resize(p.new.nodes.len() - 1, None);
             origin.push(Some(id));
@@ -75,6 +75,14 @@ pub fn run(
     origin.resize(p.new.nodes.len(), None);
     *graph = p.new;
     Ok(origin)
+}
+
+/// Whether an operator's result is the sums of a packed operator that ends with their requantization.
+fn is_sums(op: &Op) -> bool {
+    matches!(
+        op,
+        Op::QConv(..) | Op::QSumPool(..) | Op::QAccumulate { .. }
+    )
 }
 
 /// The border of each value that some chosen operator pads with something other than 0.
@@ -219,19 +227,27 @@ impl Packer<'_> {
         dtype: DType,
     ) -> Result<(), GraphError> {
         let producers = self.old.producers();
-        let sums = producers[node.inputs[0].0 as usize].expect("chosen sums");
-        let sums = self.old.node(sums);
+        let producer = |v: ValueId| {
+            let id = producers[v.0 as usize].expect("chosen sums");
+            self.old.node(id)
+        };
+        let sums = producer(node.inputs[0]);
         match &sums.op {
             Op::QSumPool(pool, zero_point) => {
                 self.sum_pool((sums, pool, *zero_point), node, requant, dtype)
             }
-            _ => self.conv(sums, node, requant, dtype),
+            Op::QAccumulate { mult, zero_point } => {
+                let residual = Some((sums.inputs[1], &mult[..], *zero_point));
+                self.conv(producer(sums.inputs[0]), residual, node, requant, dtype)
+            }
+            _ => self.conv(sums, None, node, requant, dtype),
         }
     }
 
     fn conv(
         &mut self,
         conv: &Node,
+        residual: Option<(ValueId, &[i32], i32)>,
         node: &Node,
         requant: &Requant,
         dtype: DType,
@@ -251,15 +267,29 @@ impl Packer<'_> {
             packed,
         );
         let out_layout = self.layout(node.output, self.regs.block_out);
+        let mut inputs = vec![x, w];
+        let block = self.regs.block_out;
+        let mut requant = fold_zero_point(requant, &sums, *zero_point, block, &node.name)?;
+        let mut residual_layout = None;
+        if let Some((addend, mult, zero_point)) = residual {
+            let sums = each(mult, sums.len());
+            requant = fold_zero_point(&requant, &sums, zero_point, block, &node.name)?;
+            let (addend, layout) = self.packed(addend, block)?;
+            let diagonal = diagonal_weight(&sums, weight.dtype(), block);
+            let name = format!("{}.residual", self.old.value(node.output).name);
+            inputs.extend([addend, self.new.add_constant(&name, diagonal)]);
+            residual_layout = Some(layout);
+        }
         let op = Op::VtaConv(PackedConv {
             in_shape: four(&self.old.value(conv.inputs[0]).ty)?,
             out_shape: four(&self.old.value(node.output).ty)?,
             window: attrs.window.clone(),
             in_layout,
             out_layout: out_layout.clone(),
-            requant: fold_zero_point(requant, &sums, *zero_point, self.regs.block_out, &node.name)?,
+            requant,
+            residual: residual_layout,
         });
-        self.accelerated(&conv.name, op, dtype, &[x, w], node.output, out_layout)
+        self.accelerated(&conv.name, op, dtype, &inputs, node.output, out_layout)
     }
 
     fn add(
@@ -379,6 +409,34 @@ fn pack_weight(weight: &Tensor, regs: Registers) -> Tensor {
         }
     }
     Tensor::from_ints(weight.dtype(), shape, &out)
+}
+
+/// One factor a channel of the given one or as many.
+pub fn each(mult: &[i32], channels: usize) -> Vec<i64> {
+    (0..channels).map(|c| mult[c % mult.len()].into()).collect()
+}
+
+/// How many weights of `dtype` it takes to sum to the largest of `factors`.
+pub fn passes(factors: &[i64], dtype: DType) -> usize {
+    let (_, most) = dtype.range().expect("an integer type");
+    let largest = factors.iter().copied().max().unwrap_or(0);
+    (largest as u64).div_ceil(most.max(1) as u64).max(1) as usize
+}
+
+/// Weights `[C/block, P, block, block]` whose sum over `P` has the factors on its diagonal.
+fn diagonal_weight(factors: &[i64], dtype: DType, block: usize) -> Tensor {
+    let (_, most) = dtype.range().expect("an integer type");
+    let (blocks, passes) = (factors.len().div_ceil(block), passes(factors, dtype));
+    let mut out = vec![0; blocks * passes * block * block];
+    for (c, &factor) in factors.iter().enumerate() {
+        let mut left = factor;
+        for pass in 0..passes {
+            let weight = left.min(most);
+            left -= weight;
+            out[(((c / block) * passes + pass) * block + c % block) * block + c % block] = weight;
+        }
+    }
+    Tensor::from_ints(dtype, vec![blocks, passes, block, block], &out)
 }
 
 /// The requantization over whole blocks of channels, with `-zero_point * sum(w)` in its addend.

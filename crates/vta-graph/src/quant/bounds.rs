@@ -19,16 +19,9 @@ pub fn value_bounds(graph: &Graph) -> Vec<Option<Interval>> {
     for node in &graph.nodes {
         let at = |i: usize| bounds[node.inputs[i].0 as usize];
         let proven = match &node.op {
-            Op::QConv(..) | Op::QDense(_) => {
-                at(0)
-                    .and_then(|x| sum_bounds(graph, node, x))
-                    .and_then(|channels| {
-                        let (lo, hi) = channels.into_iter().reduce(hull)?;
-                        // Sums wrap: beyond 32 bits they can be anything.
-                        let (min, max) = DType::I32.range().expect("an integer type");
-                        (lo >= min && hi <= max).then_some((lo, hi))
-                    })
-            }
+            Op::QConv(..) | Op::QDense(_) => at(0)
+                .and_then(|x| sum_bounds(graph, node, x))
+                .and_then(|channels| within_sums(channels.into_iter().reduce(hull)?)),
             Op::QSumPool(p, zero_point) => at(0).and_then(|(lo, hi)| {
                 let count = i64::try_from(p.window.kernel.iter().product::<usize>()).ok()?;
                 let z = i64::from(*zero_point);
@@ -40,6 +33,10 @@ pub fn value_bounds(graph: &Graph) -> Vec<Option<Interval>> {
                 } else {
                     (lo, hi)
                 })
+            }),
+            Op::QAccumulate { mult, zero_point } => at(0).zip(at(1)).and_then(|(sums, x)| {
+                let term = accumulated(mult, *zero_point, x).into_iter().reduce(hull)?;
+                within_sums((sums.0 + term.0, sums.1 + term.1))
             }),
             Op::Requantize(r, _) => at(0).map(|x| requantized(r, x)),
             Op::QAdd(e, _) => at(0).zip(at(1)).map(|(a, b)| {
@@ -133,6 +130,20 @@ pub fn sum_bounds(graph: &Graph, node: &Node, (lo, hi): Interval) -> Option<Vec<
             })
         });
     Some(sums.collect())
+}
+
+/// What a `qaccumulate` adds to the sums, for each of its multipliers, if its operand lies in an interval.
+pub fn accumulated(mult: &[i32], zero_point: i32, (lo, hi): Interval) -> Vec<Interval> {
+    let z = i64::from(zero_point);
+    mult.iter()
+        .map(|&m| ((lo - z) * i64::from(m), (hi - z) * i64::from(m)))
+        .collect()
+}
+
+/// Sums wrap: beyond 32 bits they can be anything.
+fn within_sums((lo, hi): Interval) -> Option<Interval> {
+    let (min, max) = DType::I32.range().expect("an integer type");
+    (lo >= min && hi <= max).then_some((lo, hi))
 }
 
 /// A requantization is monotone: its ends are those of its operand, channel by channel.

@@ -49,6 +49,16 @@ impl Default for QuantOptions {
     }
 }
 
+impl QuantOptions {
+    /// Whether residuals may be added to the sums of convolutions.
+    fn adds_residuals(&self) -> bool {
+        self.target.residuals && self.mode == RequantMode::Multiply
+    }
+}
+
+/// Cycles a vector that adding a residual to sums may take: of each, one weight of the diagonal multiplies.
+const RESIDUAL_CYCLES: i64 = 2;
+
 /// Puts `quantize` and `dequantize` around every value that integers can stand for, and makes
 /// weights integers. `ranges` come from [`super::calibrate`] on this very graph.
 ///
@@ -70,24 +80,39 @@ pub fn quantize(
         )));
     };
     let plan = Plan::new(graph);
-    let scales = activation_scales(graph, &plan, ranges, options, activation)?;
+    let mut scales = activation_scales(graph, &plan, ranges, options, activation)?;
     for i in 0..graph.nodes.len() {
         let node = &graph.nodes[i];
         let (x, constant) = (node.inputs[0], |v: &ValueId| graph.constant(*v).is_some());
         let layer =
             matches!(node.op, Op::Conv(_) | Op::Dense) && node.inputs[1..].iter().all(constant);
-        if let Some(x_scale) = scales[x.0 as usize].as_ref().filter(|_| layer) {
-            let y = last_of_layer(graph, &plan, i);
-            let y_scale = scales[y.0 as usize].as_ref().map_or(1.0, |q| q.scale[0]);
-            let layer = Layer {
-                options,
-                weight,
-                activation,
-                x: x_scale,
-                y_scale,
+        let Some(x_scale) = scales[x.0 as usize].clone().filter(|_| layer) else {
+            continue;
+        };
+        let mut layer = Layer {
+            options,
+            weight,
+            activation,
+            x: &x_scale,
+            y_scale: y_scale(graph, &scales, i),
+            residual: None,
+        };
+        if let Some(residual) = plan.residual(i).filter(|_| options.adds_residuals()) {
+            // Its sums go to the addition as they are, if the residual has a good factor for them.
+            let sums = node.output.0 as usize;
+            let stored = scales[sums].take();
+            let fused = Layer {
+                y_scale: y_scale(graph, &scales, i),
+                residual: scales[residual.0 as usize].as_ref().map(|q| q.scale[0]),
+                ..layer.clone()
             };
-            layer.quantize(graph, i)?;
+            if fused.quantize(graph, i)? {
+                continue;
+            }
+            scales[sums] = stored;
         }
+        layer.residual = None;
+        layer.quantize(graph, i)?;
     }
     insert(graph, &scales, activation)
 }
@@ -132,31 +157,36 @@ fn activation_scales(
     Ok(scales)
 }
 
-/// The value that a layer stores: behind the activations that it takes in.
-fn last_of_layer(graph: &Graph, plan: &Plan, layer: usize) -> ValueId {
+/// The scale of the value that a layer stores: behind the activations that it takes in.
+fn y_scale(graph: &Graph, scales: &[Option<Quant>], layer: usize) -> f32 {
+    let scale = |v: ValueId| scales.get(v.0 as usize).and_then(Option::as_ref);
     let mut result = graph.nodes[layer].output;
     for node in &graph.nodes[layer + 1..] {
-        if plan.is_stored(result) {
+        if scale(result).is_some() {
             break;
         }
         if node.inputs.contains(&result) {
             result = node.output;
         }
     }
-    result
+    scale(result).map_or(1.0, |q| q.scale[0])
 }
 
 /// A convolution or dense layer about to be quantized.
+#[derive(Clone)]
 struct Layer<'a> {
     options: &'a QuantOptions,
     weight: DType,
     activation: DType,
     x: &'a Quant,
     y_scale: f32,
+    /// The scale of what is added to its sums.
+    residual: Option<f32>,
 }
 
 impl Layer<'_> {
-    fn quantize(&self, graph: &mut Graph, index: usize) -> Result<(), GraphError> {
+    /// False, and nothing done, where the residual has no good factor.
+    fn quantize(&self, graph: &mut Graph, index: usize) -> Result<bool, GraphError> {
         let node = graph.nodes[index].clone();
         let constant = |v: ValueId| graph.constant(v).map(|t| Tensor::clone(t));
         let weight = constant(node.inputs[1]).expect("a constant weight");
@@ -167,7 +197,9 @@ impl Layer<'_> {
             None => vec![0.0; channels],
         };
 
-        let scales = self.scales(&weight, &bias);
+        let Some(scales) = self.scales(&weight, &bias) else {
+            return Ok(false);
+        };
         let (integers, quant) = weight::to_integers(&weight, &scales, self.weight);
         let name = graph.value(node.inputs[1]).name.clone();
         let integers = graph.add_constant(&format!("{name}.int"), integers);
@@ -176,10 +208,10 @@ impl Layer<'_> {
         let dequantize = graph.nodes.pop().expect("just added");
         graph.nodes[index].inputs[1] = real;
         graph.nodes.push(dequantize);
-        Ok(())
+        Ok(true)
     }
 
-    fn scales(&self, weight: &Tensor, bias: &[f32]) -> Vec<f64> {
+    fn scales(&self, weight: &Tensor, bias: &[f32]) -> Option<Vec<f64>> {
         let target = &self.options.target;
         let (sx, sy) = (f64::from(self.x.scale[0]), f64::from(self.y_scale));
         if self.options.mode == RequantMode::Shift {
@@ -187,17 +219,26 @@ impl Layer<'_> {
             // sx * sw / sy = 2^-k for the largest k with which all weights are covered.
             let covering = weight::covering_scale(weight, self.weight);
             let k = (sy / (sx * covering)).log2().floor().clamp(-shift, shift);
-            return vec![sy / sx * (-k).exp2()];
+            return Some(vec![sy / sx * (-k).exp2()]);
         }
         let (lo, hi) = self.activation.range().expect("an integer type");
         let zero_point = i64::from(self.x.zero_point[0]);
+        let (_, heaviest) = self.weight.range().expect("an integer type");
+        let most = RESIDUAL_CYCLES * heaviest;
+        let residual = self.residual.map(f64::from);
+        let reserved = residual.map_or(0, |_| most * (hi - lo));
         let limits = Limits {
             step: sy / sx / f64::from(target.single_shift(self.activation)).exp2(),
             input: (hi - zero_point).max(zero_point - lo) as f64,
             input_scale: sx,
-            acc_max: target.acc_max() as f64,
+            acc_max: (target.acc_max() - reserved) as f64,
         };
-        weight::channel_scales(weight, bias, self.weight, &limits)
+        let mut scales = weight::channel_scales(weight, bias, self.weight, &limits);
+        match residual {
+            Some(sr) => weight::suit_residual(&mut scales, sr / sx, limits.step, most as f64)
+                .then_some(scales),
+            None => Some(scales),
+        }
     }
 }
 

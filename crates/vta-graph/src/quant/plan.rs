@@ -1,5 +1,7 @@
 //! Which values of a float graph become integers, and which of them share a scale.
 
+use std::collections::BTreeMap;
+
 use crate::{Graph, Node, Op, PoolAttrs, ValueId};
 
 /// What `quantize` does with each value, by value id.
@@ -8,6 +10,7 @@ pub(super) struct Plan {
     pub(super) stored: Vec<bool>,
     /// Values of one group have one scale: the group's name is its first value.
     group: Vec<u32>,
+    residuals: BTreeMap<usize, ValueId>,
 }
 
 impl Plan {
@@ -15,8 +18,9 @@ impl Plan {
         let mut plan = Plan {
             stored: vec![false; graph.values.len()],
             group: (0..graph.values.len() as u32).collect(),
+            residuals: BTreeMap::new(),
         };
-        let consumers = graph.consumers();
+        let (consumers, producers) = (graph.consumers(), graph.producers());
         let mut fused = vec![false; graph.nodes.len()];
         for (i, node) in graph.nodes.iter().enumerate() {
             if fused[i] {
@@ -26,6 +30,19 @@ impl Plan {
                 Role::Layer(operands) => {
                     for &v in &node.inputs[..operands] {
                         plan.store(v);
+                    }
+                    if let &[a, b] = &node.inputs[..operands] {
+                        let sums = [(a, b), (b, a)].into_iter().filter_map(|(sums, addend)| {
+                            let conv = producers[sums.0 as usize]?.0 as usize;
+                            let alone = consumers[sums.0 as usize].len() == 1;
+                            let fits =
+                                alone && is_conv(graph, conv) && !graph.outputs.contains(&sums);
+                            let weights = || graph.value(graph.nodes[conv].inputs[1]).ty.len();
+                            fits.then(|| (weights(), conv, addend))
+                        });
+                        if let Some((_, conv, addend)) = sums.max_by_key(|s| (s.0, s.1)) {
+                            plan.residuals.insert(conv, addend);
+                        }
                     }
                     // Activations that only bound the result are part of the layer.
                     let mut result = node.output;
@@ -62,6 +79,12 @@ impl Plan {
         self.stored[v.0 as usize] = true;
     }
 
+    /// The activation that is added to the result of a convolution, node `conv`, where that is all that
+    /// the result is for. Of two convolutions that are added, the larger one's sums take the other.
+    pub(super) fn residual(&self, conv: usize) -> Option<ValueId> {
+        self.residuals.get(&conv).copied()
+    }
+
     pub(super) fn is_stored(&self, v: ValueId) -> bool {
         self.stored[v.0 as usize]
     }
@@ -79,6 +102,12 @@ impl Plan {
         let (a, b) = (self.group(a), self.group(b));
         self.group[a.max(b).0 as usize] = a.min(b).0;
     }
+}
+
+/// Whether a node is a convolution that computes on integers.
+fn is_conv(graph: &Graph, node: usize) -> bool {
+    let node = &graph.nodes[node];
+    matches!(node.op, Op::Conv(_)) && matches!(role(graph, node), Role::Layer(1))
 }
 
 enum Role {

@@ -29,8 +29,8 @@ pub(crate) fn round_to(x: f32, scale: f32, zero_point: i32, dtype: DType) -> i32
     q.clamp(lo as f64, hi as f64) as i32
 }
 
-/// The shift that [`requant`] takes for these ratios and offsets: the least that one operation carries
-/// and that makes every multiplier exact, or else the largest with which multipliers fit 31 bits, and
+/// The shift that [`requant`] takes for these ratios and offsets: the least that makes every
+/// multiplier exact, or else the largest with which multipliers fit 31 bits, and
 /// addends and results an accumulator.
 pub(crate) fn requant_shift(
     target: &QuantTarget,
@@ -39,8 +39,7 @@ pub(crate) fn requant_shift(
     out: Output,
 ) -> u32 {
     let max_shift = target.max_shift(out.dtype);
-    let single = target.single_shift(out.dtype);
-    if let Some(shift) = (0..=single).find(|&s| ratio.iter().all(|r| is_whole(r * exp2(s)))) {
+    if let Some(shift) = (0..=max_shift).find(|&s| ratio.iter().all(|r| is_whole(r * exp2(s)))) {
         return shift;
     }
     let zero_point = f64::from(out.zero_point);
@@ -88,24 +87,26 @@ pub(crate) fn add_epilogue(
     b: Addend,
     out: Output,
 ) -> Option<AddEpilogue> {
-    (0..=target.single_shift(out.dtype)).rev().find_map(|shift| {
-        let mult = |x: Addend| ((x.ratio * exp2(shift)).round() as i64).max(1);
-        let (mult_a, mult_b) = (mult(a), mult(b));
-        let add = half(shift) + (i64::from(out.zero_point) << shift)
-            - mult_a * i64::from(a.zero_point)
-            - mult_b * i64::from(b.zero_point);
-        let reach = mult_a.max(mult_b) <= IMM_MAX
-            && magnitude(a.dtype) * mult_a + magnitude(b.dtype) * mult_b + add.abs()
-                <= target.acc_max();
-        reach.then_some(AddEpilogue {
-            mult_a: mult_a as i32,
-            mult_b: mult_b as i32,
-            add,
-            shift,
-            lo: out.lo,
-            hi: out.hi,
+    (0..=target.single_shift(out.dtype))
+        .rev()
+        .find_map(|shift| {
+            let mult = |x: Addend| ((x.ratio * exp2(shift)).round() as i64).max(1);
+            let (mult_a, mult_b) = (mult(a), mult(b));
+            let add = half(shift) + (i64::from(out.zero_point) << shift)
+                - mult_a * i64::from(a.zero_point)
+                - mult_b * i64::from(b.zero_point);
+            let reach = mult_a.max(mult_b) <= IMM_MAX
+                && magnitude(a.dtype) * mult_a + magnitude(b.dtype) * mult_b + add.abs()
+                    <= target.acc_max();
+            reach.then_some(AddEpilogue {
+                mult_a: mult_a as i32,
+                mult_b: mult_b as i32,
+                add,
+                shift,
+                lo: out.lo,
+                hi: out.hi,
+            })
         })
-    })
 }
 
 /// Whether `mult` is a positive whole number, as exactly as `f32` scales can say.
@@ -139,6 +140,7 @@ mod tests {
             inp_bits: 1 << i,
             wgt_bits: 1 << w,
             acc_bits: 1 << a,
+            residuals: false,
         })
     }
 

@@ -15,15 +15,18 @@ pub struct QuantTarget {
     pub wgt_bits: u32,
     /// Accumulators, at most 32.
     pub acc_bits: u32,
+    /// Whether activations can be added to sums: by weights on the diagonal of a square tile.
+    pub residuals: bool,
 }
 
 impl Default for QuantTarget {
-    /// 8-bit operands, 32-bit accumulators.
+    /// 8-bit operands, 32-bit accumulators, square tiles.
     fn default() -> Self {
         QuantTarget {
             inp_bits: 8,
             wgt_bits: 8,
             acc_bits: 32,
+            residuals: true,
         }
     }
 }

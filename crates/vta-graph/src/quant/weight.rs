@@ -40,6 +40,33 @@ pub(super) fn channel_scales(
         .collect()
 }
 
+/// Changes scales, multiples of `step`, so that a residual whose scale is `ratio` times that of the input has
+/// a factor of at most `most` in the unit of each channel's sums that is close to exact; false if it cannot
+/// be.
+///
+/// The factor times the multiplier of the sums is a constant of the layer: where the factor is small and
+/// rounds badly, a multiplier that fits it is close.
+pub(super) fn suit_residual(scales: &mut [f64], ratio: f64, step: f64, most: f64) -> bool {
+    const SLACK: f64 = 1.0 / 64.0;
+    let product = ratio / step;
+    for scale in scales {
+        let multiplier = (*scale / step).round().max((product / most).ceil());
+        let factor = (product / multiplier).round().max(1.0);
+        let error = |m: f64| (factor * m / product - 1.0).abs();
+        let fitted = (product / factor).round().max(1.0);
+        let multiplier = if error(fitted) < error(multiplier) {
+            fitted
+        } else {
+            multiplier
+        };
+        if error(multiplier) > SLACK || factor > most {
+            return false;
+        }
+        *scale = multiplier * step;
+    }
+    true
+}
+
 /// One scale for the whole weight, which covers all of it.
 pub(super) fn covering_scale(weight: &Tensor, dtype: DType) -> f64 {
     let elements = weight.as_f32().expect("a float weight");

@@ -200,7 +200,7 @@ fields! {
     Requant { mult, add, shift, lo, hi }
     AddEpilogue { mult_a, mult_b, add, shift, lo, hi }
     Quant { scale, zero_point, axis }
-    PackedConv { in_shape, out_shape, window, in_layout, out_layout, requant }
+    PackedConv { in_shape, out_shape, window, in_layout, out_layout, requant, residual }
     PackedPool { in_shape, out_shape, window, in_layout, out_layout }
 }
 
@@ -269,6 +269,10 @@ impl Fields for Op {
             }
             Op::QDense(zero_point) => v.field("zero_point", zero_point),
             Op::Requantize(r, _) => r.fields(v),
+            Op::QAccumulate { mult, zero_point } => {
+                v.field("mult", mult)?;
+                v.field("zero_point", zero_point)
+            }
             Op::QAdd(e, _) => e.fields(v),
             Op::QSumPool(p, zero_point) => {
                 p.fields(v)?;
@@ -299,6 +303,32 @@ impl Fields for Op {
             Op::Dense | Op::MatMul | Op::Relu | Op::Sigmoid | Op::GlobalAvgPool => Ok(()),
             Op::Add | Op::Sub | Op::Mul | Op::Div => Ok(()),
         }
+    }
+}
+
+/// What may be missing: `none`, or itself.
+impl Attribute for Option<BlockedLayout> {
+    fn print(&mut self, out: &mut String) {
+        match self {
+            Some(layout) => layout.print(out),
+            None => out.push_str("none"),
+        }
+    }
+
+    fn read(&mut self, from: &mut Lexer<'_>) -> Result<(), Reason> {
+        if from.take("none") {
+            return Ok(());
+        }
+        self.insert(layout()).read(from)
+    }
+}
+
+fn layout() -> BlockedLayout {
+    BlockedLayout {
+        batch: 0,
+        lanes: 0,
+        border: [0; 4],
+        fill: 0,
     }
 }
 
@@ -339,12 +369,6 @@ pub(super) fn blank(name: &str, dtype: DType) -> Option<Op> {
         shift: 0,
         lo: 0,
         hi: 0,
-    };
-    let layout = || BlockedLayout {
-        batch: 0,
-        lanes: 0,
-        border: [0; 4],
-        fill: 0,
     };
     let packed_pool = || PackedPool {
         in_shape: [0; 4],
@@ -397,6 +421,10 @@ pub(super) fn blank(name: &str, dtype: DType) -> Option<Op> {
         Op::QConv(conv(), 0),
         Op::QDense(0),
         Op::Requantize(requant(), dtype),
+        Op::QAccumulate {
+            mult: vec![],
+            zero_point: 0,
+        },
         Op::QAdd(add(), dtype),
         Op::QSumPool(pool(), 0),
         Op::Pack(layout()),
@@ -411,6 +439,7 @@ pub(super) fn blank(name: &str, dtype: DType) -> Option<Op> {
             in_layout: layout(),
             out_layout: layout(),
             requant: requant(),
+            residual: None,
         }),
         Op::VtaAdd {
             shape: [0; 4],

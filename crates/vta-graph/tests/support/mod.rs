@@ -8,7 +8,7 @@ use vta_graph::{
 };
 
 /// Every operator's name in the text form.
-pub(crate) const KINDS: [&str; 36] = [
+pub(crate) const KINDS: [&str; 37] = [
     "conv",
     "dense",
     "matmul",
@@ -37,6 +37,7 @@ pub(crate) const KINDS: [&str; 36] = [
     "qconv",
     "qdense",
     "requantize",
+    "qaccumulate",
     "qadd",
     "qsum_pool",
     "pack",
@@ -277,12 +278,20 @@ impl Dice {
             in_layout: self.layout(batch, bi, x),
             out_layout: self.layout(batch, bo, x),
             requant: self.requant(o.div_ceil(bo) * bo, x),
+            residual: self.flag().then(|| self.layout(batch, bo, w)),
         };
         let packed = conv.in_layout.packed_shape(conv.in_shape).expect("small");
-        let operands = vec![
+        let blocks = o.div_ceil(bo);
+        let mut operands = vec![
             self.tensor(x, packed),
-            self.tensor(w, [o.div_ceil(bo), c.div_ceil(bi), kh, kw, bo, bi]),
+            self.tensor(w, [blocks, c.div_ceil(bi), kh, kw, bo, bi]),
         ];
+        if let Some(layout) = &conv.residual {
+            let packed = layout.packed_shape(conv.out_shape).expect("small");
+            let passes = self.range(1, 3);
+            operands.push(self.tensor(w, packed));
+            operands.push(self.tensor(x, [blocks, passes, bo, bo]));
+        }
         (Op::VtaConv(conv), operands)
     }
 
@@ -491,6 +500,15 @@ impl Dice {
                 let r = self.requant(c, small);
                 let from = self.pick(&[DType::I32, DType::I8, DType::U8]);
                 (Op::Requantize(r, small), vec![self.tensor(from, nchw)])
+            }
+            "qaccumulate" => {
+                let mults = if self.flag() { c } else { 1 };
+                let op = Op::QAccumulate {
+                    mult: (0..mults).map(|_| self.roll() as i32 & i32::MAX).collect(),
+                    zero_point: self.in_range(narrow),
+                };
+                let sums = self.tensor(DType::I32, nchw);
+                (op, vec![sums, self.tensor(narrow, nchw)])
             }
             "qadd" => {
                 let types = [0; 2].map(|_: i32| self.pick(&[DType::I8, DType::I32, DType::U8]));

@@ -8,6 +8,9 @@ use crate::{Node, Op, Tensor, ValueId};
 /// Steps of the result to one of the sum from which rounding a bias to the latter shows.
 const COARSE: f64 = 1.0 / 16.0;
 
+/// Smallest factor of a residual: rounding a smaller one would cost more than the sum's last bit.
+const RESIDUAL_MIN: i32 = 8;
+
 /// Constant weights and what their integers stand for.
 struct Weight {
     value: ValueId,
@@ -16,26 +19,27 @@ struct Weight {
     channels: usize,
 }
 
+/// The integer sums of a layer.
+struct Sums {
+    op: Op,
+    inputs: Vec<ValueId>,
+    /// What one is worth: one number, or one for each output channel.
+    unit: Vec<f64>,
+    /// What makes the result of them.
+    requantize: Op,
+}
+
 impl Lowering<'_> {
-    pub(super) fn layer(&self, rw: &mut Rewriter, quantize: &Node, core: &Node) -> Lowered {
-        let Some((x, from)) = dequantized(rw, core.inputs[0]) else {
-            return refuse("its input is not quantized with one scale");
-        };
-        let weight = match weight(rw, core.inputs[1]) {
-            Ok(weight) => weight,
-            Err(why) => return refuse(why),
-        };
+    fn sums(&self, rw: &mut Rewriter, core: &Node) -> Result<Sums, &'static str> {
+        let (x, from) =
+            dequantized(rw, core.inputs[0]).ok_or("its input is not quantized with one scale")?;
+        let weight = weight(rw, core.inputs[1])?;
         let bias = match core.inputs.get(2) {
             None => vec![0.0; weight.channels],
-            Some(&bias) => match real_bias(rw, bias) {
-                Some(bias) => bias,
-                None => return refuse("its bias is not constant"),
-            },
+            Some(&bias) => real_bias(rw, bias).ok_or("its bias is not constant")?,
         };
         let out = self.chain.out;
         let (bias, requant) = self.epilogue(from, &weight, &bias);
-        let requantize = Op::Requantize(requant, out.dtype);
-
         let mut inputs = vec![x, weight.value];
         if bias.iter().any(|&b| b != 0) {
             let bias = Tensor::i32([bias.len()], bias);
@@ -46,6 +50,51 @@ impl Lowering<'_> {
             Op::Conv(attrs) => Op::QConv(attrs.clone(), from.zero_point),
             _ => Op::QDense(from.zero_point),
         };
+        let scales = weight.scale.iter();
+        Ok(Sums {
+            op,
+            inputs,
+            unit: scales.map(|s| f64::from(from.scale) * s).collect(),
+            requantize: Op::Requantize(requant, out.dtype),
+        })
+    }
+
+    /// A convolution to whose sums `addend` is added before they are rounded.
+    pub(super) fn residual(
+        &self,
+        rw: &mut Rewriter,
+        core: &Node,
+        conv: &Node,
+        (addend, from): (ValueId, Scale),
+    ) -> Lowered {
+        let sums = match self.sums(rw, conv) {
+            Ok(sums) => sums,
+            Err(why) => return refuse(why),
+        };
+        let mult: Vec<i32> = (sums.unit.iter())
+            .map(|unit| (f64::from(from.scale) / unit).round() as i32)
+            .collect();
+        if mult.iter().any(|&m| m < RESIDUAL_MIN) {
+            return refuse("its residual is too fine for the unit of the sums that it is added to");
+        }
+        let zero_point = from.zero_point;
+        let exact = rw.emit(&conv.name, sums.op, &sums.inputs)?;
+        let accumulate = Op::QAccumulate { mult, zero_point };
+        let total = rw.emit(&core.name, accumulate, &[exact, addend])?;
+        Ok(Ok(Rewrite::As(sums.requantize, vec![total])))
+    }
+
+    pub(super) fn layer(&self, rw: &mut Rewriter, quantize: &Node, core: &Node) -> Lowered {
+        let Sums {
+            op,
+            mut inputs,
+            requantize,
+            ..
+        } = match self.sums(rw, core) {
+            Ok(sums) => sums,
+            Err(why) => return refuse(why),
+        };
+        let x = inputs[0];
         // Channels of a requantization are on axis 1: leading extents become one.
         let shape = rw.shape(quantize.output).to_vec();
         if !matches!(core.op, Op::Dense) || shape.len() == 2 {
