@@ -102,7 +102,14 @@ impl LoopNest {
             );
             let (rest, coefficient) = affine.without(&term);
             let (a, b) = (a.as_affine(), b.as_affine());
+            let varies = |affine: &Affine| affine.terms().any(|(term, _)| term.mentions(var));
             let replacement = match op {
+                // The rest stays outside, where it may cancel against what is left of this term.
+                ExprOp::Min | ExprOp::Max if !varies(&rest) => {
+                    let a = self.bound(a, position, rising, budget)?;
+                    let b = self.bound(b, position, rising, budget)?;
+                    Affine::combine(*op, &a, &b)?
+                }
                 ExprOp::Min | ExprOp::Max => {
                     let a = self.bound(rest.add(&a.scale(coefficient)?)?, keep, up, budget)?;
                     let b = self.bound(rest.add(&b.scale(coefficient)?)?, keep, up, budget)?;

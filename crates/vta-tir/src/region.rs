@@ -99,11 +99,21 @@ pub(crate) type Hull = Vec<(Affine, Affine)>;
 /// The bounding box of all that `body` touches of `buffer` during one iteration of the loops `nest` around it.
 /// Nothing if it touches nothing; an error naming the index that has no bound.
 pub(crate) fn hull(nest: &LoopNest, body: &[Stmt], buffer: &Name) -> Result<Option<Hull>, Expr> {
+    hull_of(nest, body, buffer, &|_| true)
+}
+
+/// [`hull`] of those touches that count.
+pub(crate) fn hull_of(
+    nest: &LoopNest,
+    body: &[Stmt],
+    buffer: &Name,
+    counts: &impl Fn(&Touch) -> bool,
+) -> Result<Option<Hull>, Expr> {
     let keep = nest.depth();
     let mut hull: Option<Hull> = None;
     let mut failed = None;
     for_each_touch(&mut nest.clone(), body, &mut |nest, touch| {
-        if touch.access.buffer != *buffer {
+        if touch.access.buffer != *buffer || !counts(&touch) {
             return;
         }
         let mut dims = Vec::with_capacity(touch.access.idx.len());

@@ -96,7 +96,7 @@ fn program() -> impl Strategy<Value = Program> {
 
 /// A primitive on loops picked by number.
 fn line() -> impl Strategy<Value = (usize, [usize; 3], i64)> {
-    (0usize..12, prop::array::uniform3(0usize..64), 1i64..6)
+    (0usize..14, prop::array::uniform3(0usize..64), 1i64..6)
 }
 
 fn spell(program: &Program, (verb, picks, factor): (usize, [usize; 3], i64)) -> String {
@@ -131,6 +131,7 @@ fn spell(program: &Program, (verb, picks, factor): (usize, [usize; 3], i64)) -> 
         7 => format!("cache_read {buffer} {a} dram"),
         8 => format!("cache_write {buffer} {a} dram"),
         9 | 10 => format!("sink_alloc t {a}"),
+        11 | 12 => format!("compute_at t {a}"),
         _ => format!("unroll {a}"),
     }
 }
@@ -156,6 +157,61 @@ proptest! {
         }
         prop_assert_eq!(parse(&scheduled.to_string()), Ok(scheduled.clone()));
         prop_assert_eq!(outputs(&scheduled, seed), wanted, "{:?}\n{}{}", applied, program, scheduled);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// A stencil over a temporary of two dimensions, clamped at the border, perhaps in place first, in tiles that compute
+    /// what they use of it.
+    #[test]
+    fn computed_where_it_is_used(
+        steps in prop::array::uniform2(1i64..3), taps in prop::array::uniform2(1i64..4),
+        base in prop::array::uniform2(-2i64..2), tile in prop::array::uniform2(1i64..5),
+        in_place in 0i64..4, depth in 0usize..4, seed: u64,
+    ) {
+        let (side, out) = (12, 6);
+        let clamped = |at: Expr| at.max(0).min(side - 1);
+        let mut program = Program::new("stencil")
+            .param(Direction::In, "a", DType::I8, [side, side])
+            .param(Direction::Out, "y", DType::I32, [out, out]);
+        let t = |i: Expr, j: Expr| Access::new("t", [i, j]);
+        let zero = Stmt::Assign { dst: t(var("i"), var("j")), value: Value::Const(0) };
+        let sum = Stmt::Accumulate {
+            dst: t(var("p"), var("q")),
+            value: Access::new("a", [var("p"), var("r")]).read(),
+        };
+        let mut body = Stmt::nest([("i", side), ("j", side)], vec![zero]);
+        body.extend(Stmt::nest([("q", side), ("p", side), ("r", 3)], vec![sum]));
+        let mut consumer = Vec::new();
+        if in_place > 0 {
+            let dst = || t(var("v") * 2 + in_place / 2, var("u") * 2);
+            let value = dst().read().bin(ValueOp::Max, t(clamped(var("v") * 2 + base[0]), var("u") * 2).read());
+            consumer.push(Stmt::Assign { dst: dst(), value });
+        }
+        let at = |d: usize, v: &str, k: &str| clamped(var(v) * steps[d] + var(k) + base[d]);
+        let taken = t(at(0, "v", "kv"), at(1, "u", "ku")).read();
+        let dst = Access::new("y", [var("v"), var("u")]);
+        let window = Stmt::Accumulate { dst, value: taken };
+        consumer.extend(Stmt::nest([("kv", taps[0]), ("ku", taps[1])], vec![window]));
+        body.extend(Stmt::nest([("v", out), ("u", out)], consumer));
+        let buffer = Buffer::new("t", Scope::Dram, DType::I32, [side, side]);
+        program.body = vec![Stmt::Alloc { buffer, body }];
+        verify(&program).unwrap();
+        let wanted = outputs(&program, seed);
+        let mut scheduled = program.clone();
+        let loops = ["vo", "uo", "vi", "ui"];
+        for line in [format!("tile v:{} u:{}", tile[0], tile[1]), format!("compute_at t {}", loops[depth])] {
+            let before = scheduled.clone();
+            if schedule::apply(&mut scheduled, &line, &GEOMETRY).is_err() {
+                prop_assert!(in_place > 0, "{line}\n{before}");
+                prop_assert_eq!(&scheduled, &before);
+            }
+        }
+        verify(&scheduled).unwrap();
+        prop_assert_eq!(parse(&scheduled.to_string()), Ok(scheduled.clone()));
+        prop_assert_eq!(outputs(&scheduled, seed), wanted, "{}{}", program, scheduled);
     }
 }
 

@@ -6,6 +6,7 @@
 
 mod cache_read;
 mod cache_write;
+mod compute_at;
 mod dma;
 mod double_buffer;
 mod fuse_nests;
@@ -21,6 +22,7 @@ mod widen;
 
 pub use cache_read::cache_read;
 pub use cache_write::cache_write;
+pub use compute_at::compute_at;
 pub use dma::dma;
 pub use double_buffer::double_buffer;
 pub use fuse_nests::fuse_nests;

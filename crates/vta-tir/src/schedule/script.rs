@@ -3,7 +3,7 @@ use crate::intrinsics::Geometry;
 use crate::program::{DType, Program, Scope};
 
 /// Applies one primitive given as text: its name, then its arguments, as in `split y 8`, `tile y:8 x:8`,
-/// `reorder yo xo yi xi`, `fuse_nests y0 y1 2`, `sink_alloc acc xo`, `set_scope acc acc`, `double_buffer acc`,
+/// `reorder yo xo yi xi`, `fuse_nests y0 y1 2`, `sink_alloc acc xo`, `compute_at acc xo`, `set_scope acc acc`, `double_buffer acc`,
 /// `cache_read x xo inp`, `cache_write y xo out`, `widen x_acc i32`, `unroll ky`, `tensorize b gemm`, `dma x_inp_0`.
 ///
 /// # Errors
@@ -43,6 +43,7 @@ pub fn apply(program: &mut Program, line: &str, geometry: &Geometry) -> Result<(
             Err(_) => malformed("fuse_nests FIRST SECOND LEVELS"),
         },
         ["sink_alloc", buffer, at] => super::sink_alloc(program, buffer, at),
+        ["compute_at", buffer, at] => super::compute_at(program, buffer, at),
         ["set_scope", buffer, scope] => match scope_of(scope) {
             Some(scope) => super::set_scope(program, buffer, scope),
             None => malformed("set_scope BUFFER SCOPE"),
@@ -71,7 +72,7 @@ pub fn apply(program: &mut Program, line: &str, geometry: &Geometry) -> Result<(
         },
         ["dma", var] => super::dma(program, var),
         _ => malformed(
-            "split, reorder, tile, fuse_nests, sink_alloc, set_scope, double_buffer, cache_read, cache_write, widen, \
+            "split, reorder, tile, fuse_nests, sink_alloc, compute_at, set_scope, double_buffer, cache_read, cache_write, widen, \
              unroll, tensorize or dma, with arguments",
         ),
     }
