@@ -39,7 +39,13 @@ fn shape(graph: &Graph, node: &Node) -> String {
     let packed = |value| graph.value(value).ty.shape.as_slice();
     let first = node.inputs.first().map(|&value| packed(value));
     match &node.op {
-        Op::VtaConv(conv) => windowed(&conv.in_shape, &conv.out_shape, &conv.window),
+        Op::VtaConv(conv) => {
+            let text = windowed(&conv.in_shape, &conv.out_shape, &conv.window);
+            match conv.groups {
+                1 => text,
+                groups => format!("{text} groups {groups}"),
+            }
+        }
         Op::VtaMaxPool(pool) | Op::VtaSumPool(pool, _) => {
             windowed(&pool.in_shape, &pool.out_shape, &pool.window)
         }

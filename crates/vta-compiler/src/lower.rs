@@ -63,13 +63,11 @@ pub(crate) fn lower(
     let name = identifier(&node.name);
     let lowered = match (&node.op, selected) {
         (Op::VtaConv(c), Selected::Conv(steps)) => {
-            let passes = node.inputs.get(3).map(|&v| graph.value(v).ty.shape[1]);
-            let shape = ConvShape::new(
-                (c.in_shape, &c.in_layout),
-                (c.out_shape, &c.out_layout),
-                &c.window,
-                c.residual.as_ref().zip(passes),
-            );
+            let passes = node
+                .inputs
+                .get(3)
+                .map_or(0, |&v| graph.value(v).ty.shape[1]);
+            let shape = ConvShape::conv(c, passes);
             let vectors_of_steps = stages::vectors(steps);
             let tile = tiling::conv(&shape, vectors_of_steps, design, options.latency_hiding)
                 .expect("partition found a tile");
@@ -105,7 +103,7 @@ pub(crate) fn lower(
             }
         }
         (Op::VtaMaxPool(packed) | Op::VtaSumPool(packed, _), Selected::Pool(steps)) => {
-            let shape = pool::shape(packed);
+            let shape = ConvShape::pool(packed);
             let tile = tiling::pool(&shape, steps, design).expect("partition found a tile");
             let naive = pool::naive(&name, &shape, steps, design);
             let scheduled = schedule::pool(naive.clone(), &tile, steps, design)?;

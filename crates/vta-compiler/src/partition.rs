@@ -10,14 +10,15 @@ use vta_graph::passes::pack;
 use vta_graph::quant::QuantTarget;
 use vta_graph::quant::bounds::{self, Interval};
 use vta_graph::{
-    BlockedLayout, DType, Graph, Node, NodeId, Op, PackedPool, PoolAttrs, Requant, ValueId,
+    BlockedLayout, DType, Graph, Node, NodeId, Op, PackedConv, PackedPool, PoolAttrs, Requant,
+    ValueId,
 };
 use vta_isa::{AluOp, Design, MemType};
 
 use crate::epilogue::{self, Step};
 use crate::ops::add::{self, AddShape, AddSteps, Entry};
 use crate::ops::conv::ConvShape;
-use crate::ops::pool::{self, PoolSteps};
+use crate::ops::pool::PoolSteps;
 use crate::ops::{stages, tiling};
 use crate::options::CompileOptions;
 
@@ -157,12 +158,6 @@ fn conv(
     let Op::QConv(attrs, zero_point) = &node.op else {
         unreachable!("a qconv")
     };
-    if attrs.groups != 1 {
-        return Err(format!(
-            "grouped convolution (groups = {}) has no accelerator schedule",
-            attrs.groups
-        ));
-    }
     let [x, w] = node.inputs[..] else {
         return Err("its bias is not constant, or too large to fold".to_string());
     };
@@ -222,14 +217,18 @@ fn conv(
     raw.resize(folded.mult.len(), (0, 0));
     let steps = epilogue::select(&folded, &raw, design.acc_bits()).map_err(|e| e.to_string())?;
     operations(steps.iter().map(|step| step.op), design)?;
-    let output = graph.node(requantize).output;
     let out_layout = borderless(design, design.block_out());
-    let shape = ConvShape::new(
-        (four(graph, x)?, &borderless(design, design.block_in())),
-        (four(graph, output)?, &out_layout),
-        &attrs.window,
-        (passes > 0).then_some((&out_layout, passes)),
-    );
+    let packed = PackedConv {
+        in_shape: four(graph, x)?,
+        out_shape: four(graph, graph.node(requantize).output)?,
+        window: attrs.window.clone(),
+        groups: attrs.groups,
+        in_layout: borderless(design, design.block_in()),
+        residual: (passes > 0).then(|| out_layout.clone()),
+        out_layout,
+        requant: folded,
+    };
+    let shape = ConvShape::conv(&packed, passes);
     tiling::conv(&shape, stages::vectors(&steps), design, false)
         .ok_or("not even one register of its result fits the scratchpads")?;
     Ok((residual, requantize, steps))
@@ -382,7 +381,7 @@ fn pool(
 /// Whether the design has the operations of a pooling, and room for a tile of it.
 fn runs_pool(packed: &PackedPool, steps: &PoolSteps, design: &Design) -> Result<(), String> {
     operations(steps.operations(), design)?;
-    tiling::pool(&pool::shape(packed), steps, design)
+    tiling::pool(&ConvShape::pool(packed), steps, design)
         .map(drop)
         .ok_or_else(|| window_too_large(packed.window.kernel))
 }

@@ -20,7 +20,7 @@ impl Graph {
                 results.saturating_mul(reduced as u64)
             }
             Op::VtaConv(conv) => product(&conv.out_shape)
-                .saturating_mul(conv.in_shape[1] as u64)
+                .saturating_mul((conv.in_shape[1] / conv.groups) as u64)
                 .saturating_mul(product(&conv.window.kernel)),
             _ => 0,
         }

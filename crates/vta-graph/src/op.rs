@@ -150,6 +150,9 @@ impl BlockedLayout {
 ///
 /// Inputs: the packed activation and the packed weight `[O/bo, I/bi, KH, KW, bo, bi]`, where
 /// `bi` is the input layout's lanes, `bo` the output layout's and quotients are rounded up.
+/// Of a grouped convolution the weight has the input blocks of [`PackedConv::group_blocks`] only,
+/// and zeros where channels of one register belong to different groups.
+///
 /// The sum is over the values *as stored*, `acc = sum of x * w` in wrapping `i32`: no zero
 /// point is subtracted and no bias added, both have been folded into `requant.add`.
 ///
@@ -168,6 +171,8 @@ pub struct PackedConv {
     pub out_shape: [usize; 4],
     /// The window over the logical input, all of its padding included.
     pub window: Window,
+    /// Number of groups, which divides the channels of input and output.
+    pub groups: usize,
     /// Layout of the input.
     pub in_layout: BlockedLayout,
     /// Layout of the output.
@@ -176,6 +181,36 @@ pub struct PackedConv {
     pub requant: Requant,
     /// Layout of the residual operand, if there is one.
     pub residual: Option<BlockedLayout>,
+}
+
+impl PackedConv {
+    /// Input and output channel blocks of the fewest groups that fill whole blocks of both: output
+    /// block `o` reads only the input blocks from `o / output * input` on, `input` many or as many as
+    /// there are. One block each for a depthwise convolution between equal layouts; all blocks where
+    /// no smaller number of groups fills whole ones.
+    pub fn group_blocks(&self) -> [usize; 2] {
+        let sides = [
+            (self.in_shape[1], self.in_layout.lanes),
+            (self.out_shape[1], self.out_layout.lanes),
+        ];
+        let whole = sides.map(|(channels, lanes)| channels.div_ceil(lanes));
+        let [fill_in, fill_out] = sides.map(|(channels, lanes)| {
+            let each = channels / self.groups;
+            lanes / gcd(lanes, each)
+        });
+        let together = (fill_in / gcd(fill_in, fill_out)).checked_mul(fill_out);
+        match together.filter(|&together| together < self.groups) {
+            Some(together) => {
+                sides.map(|(channels, lanes)| channels / self.groups * together / lanes)
+            }
+            None => whole,
+        }
+    }
+}
+
+/// The greatest common divisor, of which one at least is not zero.
+fn gcd(a: usize, b: usize) -> usize {
+    if b == 0 { a } else { gcd(b, a % b) }
 }
 
 /// A pooling that the accelerator runs, over values *as stored*.

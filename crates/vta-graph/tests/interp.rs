@@ -8,7 +8,7 @@ use support::{Dice, dice};
 use vta_graph::interp::{Interpreter, eval};
 use vta_graph::{
     BlockedLayout, ConvAttrs, DType, Data, Graph, GraphError, Op, PackedConv, PackedPool,
-    PoolAttrs, Quant, Requant, Tensor, TensorType, Window,
+    PoolAttrs, Quant, Tensor, TensorType, Window,
 };
 
 /// A tensor read by index; `None` outside.
@@ -435,13 +435,15 @@ proptest! {
                 return c.out_layout.fill.into();
             }
             let mut sum = 0.0;
-            for ib in 0..nd[0].shape[1] {
+            let [group_in, group_out] = c.group_blocks();
+            for ib in 0..group_in {
                 for ky in 0..c.window.kernel[0] {
                     for kx in 0..c.window.kernel[1] {
                         let y = position(&c.window, 0, i[2] - out_top, ky) + c.in_layout.border[0] as i64;
                         let x = position(&c.window, 1, i[3] - out_left, kx) + c.in_layout.border[1] as i64;
                         for lane in 0..bi {
-                            let at = [i[0] as i64, ib as i64, y, x, i[4] as i64, lane as i64];
+                            let block = i[1] / group_out * group_in + ib;
+                            let at = [i[0] as i64, block as i64, y, x, i[4] as i64, lane as i64];
                             let weight = nd[1].at(&[i[1], ib, ky, kx, i[5], lane]);
                             sum += nd[0].get(&at).unwrap_or(0.0) * weight;
                         }
@@ -562,12 +564,10 @@ fn packed_and_plain_pools(dice: &mut Dice) -> (Graph, Tensor) {
 /// epilogue and the padding stored in the border; and plain.
 fn packed_and_plain_conv(dice: &mut Dice) -> (Graph, Vec<Tensor>) {
     let (a, mut operands) = dice.conv(DType::I8, DType::I8, DType::I32);
-    let a = ConvAttrs { groups: 1, ..a };
     let shape: [usize; 4] = operands[0].shape().try_into().unwrap();
     let o = operands[1].shape()[0];
     let [kh, kw] = a.window.kernel;
     let (n, c) = (shape[0], shape[1]);
-    operands[1] = dice.tensor(DType::I8, [o, c, kh, kw]);
     let zero_point = dice.in_range(DType::I8);
     let (batch, bi, bo) = (dice.range(1, 2), dice.range(1, 4), dice.range(1, 4));
     // Nothing wraps: the plain sum holds the bias, the packed one does not.
@@ -596,19 +596,6 @@ fn packed_and_plain_conv(dice: &mut Dice) -> (Graph, Vec<Tensor>) {
     let weight = operands[1].to_ints().unwrap();
     let bias = operands.get(2).map(|b| b.to_ints().unwrap());
     let (mut mult, mut add) = (vec![0; blocks * bo], vec![0; blocks * bo]);
-    let mut packed = vec![0; blocks * c.div_ceil(bi) * kh * kw * bo * bi];
-    for oc in 0..o {
-        let weight = &weight[oc * c * kh * kw..][..c * kh * kw];
-        let folded =
-            bias.as_ref().map_or(0, |b| b[oc]) - i64::from(zero_point) * weight.iter().sum::<i64>();
-        mult[oc] = channel(&mults, oc) as i32;
-        add[oc] = channel(&requant.add, oc) + folded * channel(&mults, oc);
-        for (i, &w) in weight.iter().enumerate() {
-            let (ic, k) = (i / (kh * kw), i % (kh * kw));
-            let block = (oc / bo * c.div_ceil(bi) + ic / bi) * kh * kw + k;
-            packed[(block * bo + oc % bo) * bi + ic % bi] = w;
-        }
-    }
     let [oh, ow] = a.window.out_hw(shape[2], shape[3]).unwrap();
     let layout = |lanes, border, fill| BlockedLayout {
         batch,
@@ -617,23 +604,38 @@ fn packed_and_plain_conv(dice: &mut Dice) -> (Graph, Vec<Tensor>) {
         fill,
     };
     let border = a.window.pads.map(|p| p + dice.range(0, 1));
-    let conv = PackedConv {
+    let mut conv = PackedConv {
         in_shape: shape,
         out_shape: [n, o, oh, ow],
         window: a.window.clone(),
+        groups: a.groups,
         in_layout: layout(bi, border, zero_point),
         out_layout: layout(bo, [0, 1, 2, 0], 5),
-        requant: Requant {
-            mult,
-            add,
-            ..requant
-        },
+        requant,
         residual: None,
     };
+    let requant = &conv.requant;
+    let [group_in, group_out] = conv.group_blocks();
+    let each = c / a.groups;
+    let mut packed = vec![0; blocks * group_in * kh * kw * bo * bi];
+    for oc in 0..o {
+        let weight = &weight[oc * each * kh * kw..][..each * kh * kw];
+        let first = (oc / (o / a.groups) * each) - oc / bo / group_out * group_in * bi;
+        let folded =
+            bias.as_ref().map_or(0, |b| b[oc]) - i64::from(zero_point) * weight.iter().sum::<i64>();
+        mult[oc] = channel(&mults, oc) as i32;
+        add[oc] = channel(&requant.add, oc) + folded * channel(&mults, oc);
+        for (i, &w) in weight.iter().enumerate() {
+            let (ic, k) = (first + i / (kh * kw), i % (kh * kw));
+            let block = (oc / bo * group_in + ic / bi) * kh * kw + k;
+            packed[(block * bo + oc % bo) * bi + ic % bi] = w;
+        }
+    }
+    (conv.requant.mult, conv.requant.add) = (mult, add);
     let x = g
         .add_node("", Op::Pack(conv.in_layout.clone()), &ids[..1], "")
         .unwrap();
-    let weight = Tensor::from_ints(DType::I8, [blocks, c.div_ceil(bi), kh, kw, bo, bi], &packed);
+    let weight = Tensor::from_ints(DType::I8, [blocks, group_in, kh, kw, bo, bi], &packed);
     let weight = g.add_constant("weight", weight);
     let unpack = Op::Unpack {
         layout: conv.out_layout.clone(),

@@ -34,18 +34,12 @@ fn imagenet() -> Recipe {
     recipe(1.0 / 255.0, &[0.485, 0.456, 0.406], &[0.229, 0.224, 0.225])
 }
 
-/// Convolutions of one group and dense layers: in integers, and in floats.
+/// Convolutions and dense layers: in integers, and in floats.
 fn layers(graph: &Graph) -> [usize; 2] {
     let count = |is: fn(&Op) -> bool| graph.nodes.iter().filter(|n| is(&n.op)).count();
     [
-        count(|op| match op {
-            Op::QConv(conv, _) => conv.groups == 1,
-            op => matches!(op, Op::QDense(_)),
-        }),
-        count(|op| match op {
-            Op::Conv(conv) => conv.groups == 1,
-            op => matches!(op, Op::Dense | Op::MatMul),
-        }),
+        count(|op| matches!(op, Op::QConv(..) | Op::QDense(_))),
+        count(|op| matches!(op, Op::Conv(_) | Op::Dense | Op::MatMul)),
     ]
 }
 

@@ -1,6 +1,6 @@
 //! Convolution with requantization: reset, sums of products, the epilogue's steps, store.
 
-use vta_graph::{BlockedLayout, Window};
+use vta_graph::{BlockedLayout, PackedConv, PackedPool, Window};
 use vta_isa::Design;
 use vta_tir::{Access, Buffer, DType, Direction, Expr, Program, Scope, Stmt, Value, var};
 
@@ -17,6 +17,9 @@ pub struct ConvShape {
     /// Where the output's row 0 and column 0 lie in its bordered tensor, and that tensor's rows
     /// and columns.
     pub out_border: [usize; 4],
+    /// Input and output channel blocks of a group: output block `o` reads the input blocks from
+    /// `o / group[1] * group[0]` on.
+    pub group: [usize; 2],
     /// Kernel rows and columns.
     pub kernel: [usize; 2],
     /// Stride.
@@ -40,9 +43,31 @@ pub struct Residual {
 }
 
 impl ConvShape {
-    /// The extents of a convolution from `input` to `output`, logical `[N, C, H, W]`, in the
-    /// given layouts, with a residual of such a layout and so many weights a channel block.
-    pub fn new(
+    /// The extents of a packed convolution, whose residual has `passes` weights a channel block.
+    pub fn conv(c: &PackedConv, passes: usize) -> Self {
+        let residual = c.residual.as_ref().map(|layout| (layout, passes));
+        ConvShape {
+            group: c.group_blocks(),
+            ..ConvShape::new(
+                (c.in_shape, &c.in_layout),
+                (c.out_shape, &c.out_layout),
+                &c.window,
+                residual,
+            )
+        }
+    }
+
+    /// The extents of a pooling: those of a convolution whose channels stay apart.
+    pub fn pool(p: &PackedPool) -> Self {
+        ConvShape::new(
+            (p.in_shape, &p.in_layout),
+            (p.out_shape, &p.out_layout),
+            &p.window,
+            None,
+        )
+    }
+
+    fn new(
         (input, in_layout): ([usize; 4], &BlockedLayout),
         (output, out_layout): ([usize; 4], &BlockedLayout),
         window: &Window,
@@ -65,6 +90,7 @@ impl ConvShape {
             ],
             output: [batches, co.div_ceil(out_layout.lanes), oh, ow],
             out_border: within(out_layout),
+            group: [1, 1],
             kernel: window.kernel,
             stride: window.stride,
             dilation: window.dilation,
@@ -84,6 +110,31 @@ impl ConvShape {
         2 + usize::from(self.residual.is_some())
     }
 
+    /// Whether every output reads every input.
+    pub fn is_dense(&self) -> bool {
+        self.group[1] >= self.output[1]
+    }
+
+    /// The most output channel blocks that a tile can have: what several blocks of one group among others read
+    /// is no box of a fixed size.
+    pub fn most_channels(&self) -> usize {
+        if self.is_dense() || self.group[1] == 1 {
+            self.output[1]
+        } else {
+            1
+        }
+    }
+
+    /// Input channel blocks from the first to the last that `out` output channel blocks read in a round of `ci`
+    /// of each group.
+    pub fn channels(&self, out: usize, ci: usize) -> usize {
+        if self.is_dense() {
+            ci
+        } else {
+            (out - 1) * self.group[0] + ci
+        }
+    }
+
     /// Rows (`axis` 0) or columns (1) of the input that `out` rows or columns of the output read.
     pub fn reach(&self, out: usize, axis: usize) -> usize {
         (out - 1) * self.stride[axis] + (self.kernel[axis] - 1) * self.dilation[axis] + 1
@@ -97,8 +148,9 @@ pub const RESIDUAL: [&str; 2] = ["r", "d"];
 /// any, and `y`.
 pub fn naive(name: &str, shape: &ConvShape, steps: &[Step], design: &Design) -> Program {
     let (b, bi, bo) = (design.batch(), design.block_in(), design.block_out());
-    let [batches, ci, ih, iw] = shape.input;
+    let [batches, blocks, ih, iw] = shape.input;
     let [_, co, oh, ow] = shape.output;
+    let [ci, group_out] = shape.group;
     let [kh, kw] = shape.kernel;
     let [top, left, rows, cols] = shape.out_border;
     let dims = |d: &[usize]| d.iter().map(|&e| Expr::from(e as i64)).collect::<Vec<_>>();
@@ -108,7 +160,7 @@ pub fn naive(name: &str, shape: &ConvShape, steps: &[Step], design: &Design) -> 
             Direction::In,
             "x",
             dtype(design.inp_bits()),
-            dims(&[batches, ci, ih, iw, b, bi]),
+            dims(&[batches, blocks, ih, iw, b, bi]),
         )
         .param(
             Direction::In,
@@ -155,7 +207,12 @@ pub fn naive(name: &str, shape: &ConvShape, steps: &[Step], design: &Design) -> 
     let at = |out: Expr, k: &str, i: usize| {
         out * shape.stride[i] as i64 + var(k) * shape.dilation[i] as i64 - shape.before[i]
     };
-    let input = [n, var("ci"), at(y, "ky", 0), at(x, "kx", 1), row, var("k")];
+    let channel = if shape.is_dense() {
+        var("ci")
+    } else {
+        c.clone() / group_out as i64 * ci as i64 + var("ci")
+    };
+    let input = [n, channel, at(y, "ky", 0), at(x, "kx", 1), row, var("k")];
     let weight = [c, var("ci"), var("ky"), var("kx"), lane, var("k")];
     let product = Access::new("x", input)
         .read_padded()

@@ -1,6 +1,6 @@
 //! Pooling: a maximum or a sum over windows, channel by channel.
 
-use vta_graph::{PackedPool, Requant};
+use vta_graph::Requant;
 use vta_isa::{AluOp, Design};
 use vta_tir::{Access, Buffer, DType, Direction, Expr, Program, Scope, Stmt, Value, ValueOp, var};
 
@@ -102,16 +102,6 @@ impl PoolSteps {
         let steps = self.first.iter().chain(&self.epilogue).map(|step| step.op);
         steps.chain(taps)
     }
-}
-
-/// The extents of a pooling: those of a convolution whose channels stay apart.
-pub fn shape(pool: &PackedPool) -> ConvShape {
-    ConvShape::new(
-        (pool.in_shape, &pool.in_layout),
-        (pool.out_shape, &pool.out_layout),
-        &pool.window,
-        None,
-    )
 }
 
 /// The naive program: parameters `x`, identity weights `e` where values enter by them, the

@@ -54,7 +54,7 @@ pub fn conv(
     sink_alloc(&mut p, "acc", "x0o")?;
     set_scope(&mut p, "acc", Scope::Acc)?;
 
-    let rounds = shape.input[1].div_ceil(tile.ci);
+    let rounds = shape.group[0].div_ceil(tile.ci);
     let mut tiles = vec![
         "acc".to_owned(),
         cached(&mut p, "x", "cio", Scope::Inp)?,

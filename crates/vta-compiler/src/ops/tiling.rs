@@ -51,15 +51,19 @@ pub fn conv(shape: &ConvShape, vectors: usize, design: &Design, double: bool) ->
 }
 
 fn fitting(shape: &ConvShape, vectors: usize, design: &Design, double: bool) -> Option<ConvTile> {
-    let [n, ci, ..] = shape.input;
+    let n = shape.input[0];
     let [_, co, oh, ow] = shape.output;
+    let ci = shape.group[0];
     let [kh, kw] = shape.kernel;
     let depth = |mem| design.depth(mem) as usize / if double { 2 } else { 1 };
     let passes = shape.residual.as_ref().map_or(0, |r| r.passes);
     let bytes = |mem| design.elem_bytes(mem) as u64;
     let mut best: Option<(u64, ConvTile)> = None;
     for tci in parts(ci) {
-        for tco in parts(co) {
+        for tco in parts(co)
+            .into_iter()
+            .filter(|&t| t <= shape.most_channels())
+        {
             let wgt = tco * tci * kh * kw + tco * passes;
             if wgt > depth(MemType::Wgt) {
                 continue;
@@ -67,7 +71,8 @@ fn fitting(shape: &ConvShape, vectors: usize, design: &Design, double: bool) -> 
             for ty in parts(oh) {
                 for tx in parts(ow) {
                     let residual = if passes > 0 { tco * ty * tx } else { 0 };
-                    let inp = tci * shape.reach(ty, 0) * shape.reach(tx, 1) + residual;
+                    let window = shape.reach(ty, 0) * shape.reach(tx, 1);
+                    let inp = shape.channels(tco, tci) * window + residual;
                     let acc = tco * ty * tx + tco * vectors;
                     if inp > depth(MemType::Inp) || acc > depth(MemType::Acc) {
                         continue;

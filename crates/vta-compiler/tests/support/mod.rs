@@ -86,6 +86,16 @@ pub(crate) struct Layer {
 }
 
 impl Layer {
+    /// The groups of a convolution of `channels`: one, one for each channel, or one between.
+    fn groups(&self, channels: usize) -> usize {
+        let most = match self.kind {
+            2 => channels,
+            3 => self.seed as usize % channels + 1,
+            _ => 1,
+        };
+        (1..=most).rev().find(|g| channels % g == 0).unwrap_or(1)
+    }
+
     /// The layer's window as one of pooling, a part of whose padding only rounds the output up.
     fn pool(&self) -> PoolAttrs {
         let [top, left, bottom, right] = self.pads;
@@ -233,14 +243,18 @@ impl Builder<'_> {
         match (l.kind, &shape[..]) {
             (0..=3, &[_, c, _, _]) => {
                 let mut l = l.clone();
+                let groups = l.groups(c);
                 if l.kind == 3 {
                     // The shape of its input, so that there is a residual.
                     (l.channels, l.kernel, l.pads) = (c, [3, 3], [1; 4]);
                     (l.stride, l.dilation) = ([1, 1], [1, 1]);
+                } else if groups == c {
+                    l.channels = c;
                 }
+                l.channels = l.channels.next_multiple_of(groups);
                 let l = &l;
-                let weight = n.many(l.channels * c * l.kernel[0] * l.kernel[1], low, high);
-                let shape = [l.channels, c, l.kernel[0], l.kernel[1]];
+                let shape = [l.channels, c / groups, l.kernel[0], l.kernel[1]];
+                let weight = n.many(shape.iter().product(), low, high);
                 let w = self
                     .graph
                     .add_constant("w", Tensor::from_ints(wgt, shape, &weight));
@@ -253,7 +267,7 @@ impl Builder<'_> {
                     dilation: l.dilation,
                     pads: l.pads,
                 };
-                let attrs = ConvAttrs { window, groups: 1 };
+                let attrs = ConvAttrs { window, groups };
                 let mut sums = self.node(Op::QConv(attrs, zero_point), &[x, w, b])?;
                 if l.seed % 4 != 0 {
                     sums = self.accumulate(sums, &mut n)?;

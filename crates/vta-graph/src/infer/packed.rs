@@ -67,10 +67,17 @@ pub(super) fn vta_conv(c: &PackedConv, inputs: &[&TensorType]) -> Inferred {
             c.in_shape, c.out_shape
         ));
     }
+    if c.groups == 0 || i % c.groups != 0 || o % c.groups != 0 {
+        return Err(format!(
+            "{} groups of {i} input and {o} output channels: the groups must divide both",
+            c.groups
+        ));
+    }
     let (bi, bo) = (c.in_layout.lanes, c.out_layout.lanes);
     let [kh, kw] = c.window.kernel;
     let blocks = o.div_ceil(bo);
-    expect_shape("weight", weight, &[blocks, i.div_ceil(bi), kh, kw, bo, bi])?;
+    let [group_in, _] = c.group_blocks();
+    expect_shape("weight", weight, &[blocks, group_in, kh, kw, bo, bi])?;
     check_requant(&c.requant, x.dtype, blocks.checked_mul(bo), x)?;
     if let Some(layout) = &c.residual {
         let (residual, weight) = (inputs[2], inputs[3]);

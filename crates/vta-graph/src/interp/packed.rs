@@ -85,7 +85,8 @@ pub(super) fn unpack(layout: &BlockedLayout, shape: [usize; 4], x: &Tensor) -> D
 pub(super) fn vta_conv(c: &PackedConv, operands: &[&Tensor], ty: &TensorType) -> Data {
     let from = Blocked::new(&c.in_layout, c.in_shape);
     let to = Blocked::new(&c.out_layout, c.out_shape);
-    let [nb, ib, _, _, batch, bi] = from.extents;
+    let [nb, blocks_in, _, _, batch, bi] = from.extents;
+    let [group_in, group_out] = c.group_blocks();
     let [_, ob, _, _, _, bo] = to.extents;
     let [_, _, oh, ow] = c.out_shape;
     let [kh, kw] = c.window.kernel;
@@ -99,12 +100,14 @@ pub(super) fn vta_conv(c: &PackedConv, operands: &[&Tensor], ty: &TensorType) ->
     let mut acc = vec![0i32; batch * bo];
     for [n, o, oy, ox] in indices([nb, ob, oh, ow]) {
         acc.fill(0);
-        for [i, ky, kx, _] in indices([ib, kh, kw, 1]) {
+        let first = o / group_out * group_in;
+        let reads = group_in.min(blocks_in - first);
+        for [i, ky, kx, _] in indices([reads, kh, kw, 1]) {
             let Some([iy, ix]) = from.tap(&c.window, [oy, ox], [ky, kx]) else {
                 continue;
             };
-            let x = &x[from.block(n, i, iy, ix)..][..batch * bi];
-            let k = ((o * ib + i) * kh + ky) * kw + kx;
+            let x = &x[from.block(n, first + i, iy, ix)..][..batch * bi];
+            let k = ((o * group_in + i) * kh + ky) * kw + kx;
             accumulate(&mut acc, x, &weight[k * bo * bi..][..bo * bi], bi);
         }
         if let Some((from, x, weight)) = &residual {

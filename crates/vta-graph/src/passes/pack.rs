@@ -29,7 +29,7 @@ pub struct Registers {
 /// Packs `graph`, in which `chosen` names the nodes that the accelerator runs. Returns, for every
 /// node of the packed graph, the chosen node whose result it computes.
 ///
-/// A chosen `qconv` has a constant weight, no bias, one group, and as its only reader a chosen `requantize`,
+/// A chosen `qconv` has a constant weight, no bias, and as its only reader a chosen `requantize`,
 /// or a chosen `qaccumulate` with such a reader; a chosen `qsum_pool` has such a reader; a chosen `qadd` has rank 4; the input of
 /// a chosen `max_pool` with padding has a [`max_pool_fill`].
 pub fn run(
@@ -261,34 +261,34 @@ impl Packer<'_> {
             .expect("a constant weight");
         let sums = channel_sums(weight);
         let (x, in_layout) = self.packed(conv.inputs[0], self.regs.block_in)?;
-        let packed = pack_weight(weight, self.regs);
+        let out_layout = self.layout(node.output, self.regs.block_out);
+        let block = self.regs.block_out;
+        let mut packed = PackedConv {
+            in_shape: four(&self.old.value(conv.inputs[0]).ty)?,
+            out_shape: four(&self.old.value(node.output).ty)?,
+            window: attrs.window.clone(),
+            groups: attrs.groups,
+            in_layout,
+            out_layout: out_layout.clone(),
+            requant: fold_zero_point(requant, &sums, *zero_point, block, &node.name)?,
+            residual: None,
+        };
         let w = self.new.add_constant(
             &format!("{}.packed", self.old.value(conv.inputs[1]).name),
-            packed,
+            pack_weight(weight, &packed),
         );
-        let out_layout = self.layout(node.output, self.regs.block_out);
         let mut inputs = vec![x, w];
-        let block = self.regs.block_out;
-        let mut requant = fold_zero_point(requant, &sums, *zero_point, block, &node.name)?;
-        let mut residual_layout = None;
         if let Some((addend, mult, zero_point)) = residual {
             let sums = each(mult, sums.len());
-            requant = fold_zero_point(&requant, &sums, zero_point, block, &node.name)?;
+            packed.requant =
+                fold_zero_point(&packed.requant, &sums, zero_point, block, &node.name)?;
             let (addend, layout) = self.packed(addend, block)?;
             let diagonal = diagonal_weight(&sums, weight.dtype(), block);
             let name = format!("{}.residual", self.old.value(node.output).name);
             inputs.extend([addend, self.new.add_constant(&name, diagonal)]);
-            residual_layout = Some(layout);
+            packed.residual = Some(layout);
         }
-        let op = Op::VtaConv(PackedConv {
-            in_shape: four(&self.old.value(conv.inputs[0]).ty)?,
-            out_shape: four(&self.old.value(node.output).ty)?,
-            window: attrs.window.clone(),
-            in_layout,
-            out_layout: out_layout.clone(),
-            requant,
-            residual: residual_layout,
-        });
+        let op = Op::VtaConv(packed);
         self.accelerated(&conv.name, op, dtype, &inputs, node.output, out_layout)
     }
 
@@ -390,21 +390,26 @@ pub fn channel_sums(weight: &Tensor) -> Vec<i64> {
     values.chunks(each.max(1)).map(|c| c.iter().sum()).collect()
 }
 
-/// `[O, I, KH, KW]` to `[O/bo, I/bi, KH, KW, bo, bi]`, zero where a block reaches past the
-/// channels.
-fn pack_weight(weight: &Tensor, regs: Registers) -> Tensor {
+/// `[O, I/groups, KH, KW]` to the weight of `conv`: zero where a block reaches past the channels,
+/// and between channels of different groups.
+fn pack_weight(weight: &Tensor, conv: &PackedConv) -> Tensor {
     let [o, i, kh, kw] = weight.shape()[..] else {
         unreachable!("weights have rank 4")
     };
     let values = weight.to_ints().expect("integer weights");
-    let (bo, bi) = (regs.block_out, regs.block_in);
-    let shape = vec![o.div_ceil(bo), i.div_ceil(bi), kh, kw, bo, bi];
+    let (bo, bi) = (conv.out_layout.lanes, conv.in_layout.lanes);
+    let [group_in, group_out] = conv.group_blocks();
+    let shape = vec![o.div_ceil(bo), group_in, kh, kw, bo, bi];
     let mut out = vec![0i64; shape.iter().product()];
     for oc in 0..o {
+        let first_channel = oc / (o / conv.groups) * i;
+        let first_block = oc / bo / group_out * group_in;
         for ic in 0..i {
+            let channel = first_channel + ic - first_block * bi;
             for k in 0..kh * kw {
-                let block = ((oc / bo) * shape[1] + ic / bi) * kh * kw + k;
-                out[(block * bo + oc % bo) * bi + ic % bi] = values[(oc * i + ic) * kh * kw + k];
+                let block = ((oc / bo) * group_in + channel / bi) * kh * kw + k;
+                out[(block * bo + oc % bo) * bi + channel % bi] =
+                    values[(oc * i + ic) * kh * kw + k];
             }
         }
     }

@@ -200,7 +200,7 @@ fields! {
     Requant { mult, add, shift, lo, hi }
     AddEpilogue { mult_a, mult_b, add, shift, lo, hi }
     Quant { scale, zero_point, axis }
-    PackedConv { in_shape, out_shape, window, in_layout, out_layout, requant, residual }
+    PackedConv { in_shape, out_shape, window, groups, in_layout, out_layout, requant, residual }
     PackedPool { in_shape, out_shape, window, in_layout, out_layout }
 }
 
@@ -436,6 +436,7 @@ pub(super) fn blank(name: &str, dtype: DType) -> Option<Op> {
             in_shape: [0; 4],
             out_shape: [0; 4],
             window: window.clone(),
+            groups: 0,
             in_layout: layout(),
             out_layout: layout(),
             requant: requant(),

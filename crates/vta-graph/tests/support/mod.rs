@@ -265,9 +265,10 @@ impl Dice {
 
     pub(crate) fn packed_conv(&mut self) -> (Op, Vec<Tensor>) {
         let (x, w) = (self.narrow(), self.narrow());
-        let [n, c, h, wd] = self.nchw();
+        let [n, _, h, wd] = self.nchw();
         let window = self.window([h, wd]);
-        let o = self.range(1, 5);
+        let groups = self.range(1, 6);
+        let [c, o] = [0; 2].map(|_: i32| groups * self.range(1, 3));
         let (batch, bi, bo) = (self.range(1, 2), self.range(1, 4), self.range(1, 4));
         let [oh, ow] = window.out_hw(h, wd).expect("a window that fits");
         let [kh, kw] = window.kernel;
@@ -275,6 +276,7 @@ impl Dice {
             in_shape: [n, c, h, wd],
             out_shape: [n, o, oh, ow],
             window,
+            groups,
             in_layout: self.layout(batch, bi, x),
             out_layout: self.layout(batch, bo, x),
             requant: self.requant(o.div_ceil(bo) * bo, x),
@@ -284,7 +286,7 @@ impl Dice {
         let blocks = o.div_ceil(bo);
         let mut operands = vec![
             self.tensor(x, packed),
-            self.tensor(w, [blocks, c.div_ceil(bi), kh, kw, bo, bi]),
+            self.tensor(w, [blocks, conv.group_blocks()[0], kh, kw, bo, bi]),
         ];
         if let Some(layout) = &conv.residual {
             let packed = layout.packed_shape(conv.out_shape).expect("small");
