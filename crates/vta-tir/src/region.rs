@@ -112,8 +112,11 @@ pub(crate) fn hull_of(
     let keep = nest.depth();
     let mut hull: Option<Hull> = None;
     let mut failed = None;
+    let mut last: Option<(&Access, &[Expr])> = None;
     for_each_touch(&mut nest.clone(), body, &mut |nest, touch| {
-        if touch.access.buffer != *buffer || !counts(&touch) {
+        // What is read and written in one place has one box.
+        let place = (touch.access, touch.extents);
+        if touch.access.buffer != *buffer || !counts(&touch) || last.replace(place) == Some(place) {
             return;
         }
         let mut dims = Vec::with_capacity(touch.access.idx.len());
@@ -145,6 +148,9 @@ pub(crate) fn hull_of(
 
 /// The least interval around two.
 pub(crate) fn union(a: &(Affine, Affine), b: &(Affine, Affine)) -> (Affine, Affine) {
+    if a == b {
+        return a.clone();
+    }
     let low = Expr::bin(ExprOp::Min, a.0.to_expr(), b.0.to_expr());
     let high = Expr::bin(ExprOp::Max, a.1.to_expr(), b.1.to_expr());
     (low.as_affine(), high.as_affine())

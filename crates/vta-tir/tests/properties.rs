@@ -96,7 +96,7 @@ fn program() -> impl Strategy<Value = Program> {
 
 /// A primitive on loops picked by number.
 fn line() -> impl Strategy<Value = (usize, [usize; 3], i64)> {
-    (0usize..14, prop::array::uniform3(0usize..64), 1i64..6)
+    (0usize..20, prop::array::uniform3(0usize..64), 1i64..6)
 }
 
 fn spell(program: &Program, (verb, picks, factor): (usize, [usize; 3], i64)) -> String {
@@ -131,8 +131,13 @@ fn spell(program: &Program, (verb, picks, factor): (usize, [usize; 3], i64)) -> 
         7 => format!("cache_read {buffer} {a} dram"),
         8 => format!("cache_write {buffer} {a} dram"),
         9 | 10 => format!("sink_alloc t {a}"),
-        11 | 12 => format!("compute_at t {a}"),
-        _ => format!("unroll {a}"),
+        11 => format!("unroll {a}"),
+        12 => format!("fuse {a} {next}"),
+        13 => format!("virtual_thread {a}"),
+        14 => format!("decompose_reduction {a}"),
+        15 | 16 => format!("reverse_compute_at {a} {b}"),
+        17 => "inline t".to_owned(),
+        _ => format!("compute_at t {a}"),
     }
 }
 

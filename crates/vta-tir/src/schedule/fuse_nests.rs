@@ -90,7 +90,12 @@ fn merge(nest: &mut LoopNest, a: Stmt, b: Stmt, levels: usize) -> Step<Stmt> {
 }
 
 /// Whether every iteration of `second` may run before the later iterations of `first`.
-fn keeps_order(nest: &LoopNest, var: &Name, first: &[Stmt], second: &[Stmt]) -> Step<()> {
+pub(super) fn keeps_order(
+    nest: &LoopNest,
+    var: &Name,
+    first: &[Stmt],
+    second: &[Stmt],
+) -> Step<()> {
     let (before, after) = (uses(first), uses(second));
     for (buffer, kind) in &before {
         // A mixture of kinds counts as a write.

@@ -3,7 +3,8 @@ use crate::intrinsics::Geometry;
 use crate::program::{DType, Program, Scope};
 
 /// Applies one primitive given as text: its name, then its arguments, as in `split y 8`, `tile y:8 x:8`,
-/// `reorder yo xo yi xi`, `fuse_nests y0 y1 2`, `sink_alloc acc xo`, `compute_at acc xo`, `set_scope acc acc`, `double_buffer acc`,
+/// `fuse y x`, `reorder yo xo yi xi`, `fuse_nests y0 y1 2`, `compute_at acc xo`, `reverse_compute_at y1 yo`, `inline t`,
+/// `decompose_reduction y`, `sink_alloc acc xo`, `set_scope acc acc`, `double_buffer acc`, `virtual_thread yo`,
 /// `cache_read x xo inp`, `cache_write y xo out`, `widen x_acc i32`, `unroll ky`, `tensorize b gemm`, `dma x_inp_0`.
 ///
 /// # Errors
@@ -38,10 +39,14 @@ pub fn apply(program: &mut Program, line: &str, geometry: &Geometry) -> Result<(
                 None => malformed("tile LOOP:FACTOR..."),
             }
         }
+        ["fuse", outer, inner] => super::fuse(program, outer, inner).map(drop),
         ["fuse_nests", first, second, levels] => match levels.parse() {
             Ok(levels) => super::fuse_nests(program, first, second, levels),
             Err(_) => malformed("fuse_nests FIRST SECOND LEVELS"),
         },
+        ["reverse_compute_at", consumer, at] => super::reverse_compute_at(program, consumer, at),
+        ["inline", buffer] => super::inline(program, buffer),
+        ["decompose_reduction", var] => super::decompose_reduction(program, var).map(drop),
         ["sink_alloc", buffer, at] => super::sink_alloc(program, buffer, at),
         ["compute_at", buffer, at] => super::compute_at(program, buffer, at),
         ["set_scope", buffer, scope] => match scope_of(scope) {
@@ -63,6 +68,7 @@ pub fn apply(program: &mut Program, line: &str, geometry: &Geometry) -> Result<(
                 None => malformed("widen BUFFER TYPE"),
             }
         }
+        ["virtual_thread", var] => super::virtual_thread(program, var),
         ["unroll", var] => super::unroll(program, var),
         ["tensorize", var, kind] => match kind {
             "gemm" => super::tensorize(program, var, Tensor::Gemm, geometry),
@@ -72,8 +78,9 @@ pub fn apply(program: &mut Program, line: &str, geometry: &Geometry) -> Result<(
         },
         ["dma", var] => super::dma(program, var),
         _ => malformed(
-            "split, reorder, tile, fuse_nests, sink_alloc, compute_at, set_scope, double_buffer, cache_read, cache_write, widen, \
-             unroll, tensorize or dma, with arguments",
+            "split, fuse, reorder, tile, fuse_nests, compute_at, reverse_compute_at, inline, decompose_reduction, sink_alloc, \
+             set_scope, double_buffer, virtual_thread, cache_read, cache_write, widen, unroll, tensorize or dma, \
+             with arguments",
         ),
     }
 }
