@@ -160,6 +160,9 @@ impl BlockedLayout {
 /// positions in the border read what is stored there, positions beyond it read zero.
 /// `requant.mult` and `.add` have one element or `ceil(O/bo) * bo`.
 ///
+/// With a pooling the sums are those of each position of its window over the convolution's result, of which
+/// the largest is requantized; positions in its padding do not count, and `out_shape` is what it leaves.
+///
 /// With a residual there are two inputs more: an activation of the output's logical shape, whose blocks
 /// are as wide as the output's, and weights `[O/bo, P, bo, bo]`. To the sum of output block `o` they add
 /// `r[o] * weight[o][p]` for each `p`: a residual of another scale, if the weights are diagonal.
@@ -179,8 +182,19 @@ pub struct PackedConv {
     pub out_layout: BlockedLayout,
     /// What follows the sum.
     pub requant: Requant,
-    /// Layout of the residual operand, if there is one.
+    /// Layout of the residual operand, if there is one; there is no pooling then.
     pub residual: Option<BlockedLayout>,
+    /// The window over the sums of which the largest counts, if there is one.
+    pub pool: Option<Window>,
+}
+
+impl PackedConv {
+    /// Height and width of the convolution's own result, before pooling; `None` where its window does not
+    /// fit the input.
+    pub fn conv_hw(&self) -> Option<[usize; 2]> {
+        let [_, _, h, w] = self.in_shape;
+        self.window.out_hw(h, w)
+    }
 }
 
 impl PackedConv {

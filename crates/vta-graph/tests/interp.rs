@@ -434,24 +434,41 @@ proptest! {
             if !inside {
                 return c.out_layout.fill.into();
             }
-            let mut sum = 0.0;
             let [group_in, group_out] = c.group_blocks();
-            for ib in 0..group_in {
-                for ky in 0..c.window.kernel[0] {
-                    for kx in 0..c.window.kernel[1] {
-                        let y = position(&c.window, 0, i[2] - out_top, ky) + c.in_layout.border[0] as i64;
-                        let x = position(&c.window, 1, i[3] - out_left, kx) + c.in_layout.border[1] as i64;
-                        for lane in 0..bi {
-                            let block = i[1] / group_out * group_in + ib;
-                            let at = [i[0] as i64, block as i64, y, x, i[4] as i64, lane as i64];
-                            let weight = nd[1].at(&[i[1], ib, ky, kx, i[5], lane]);
-                            sum += nd[0].get(&at).unwrap_or(0.0) * weight;
+            let sum_at = |oy: usize, ox: usize| {
+                let mut sum = 0.0;
+                for ib in 0..group_in {
+                    for ky in 0..c.window.kernel[0] {
+                        for kx in 0..c.window.kernel[1] {
+                            let y = position(&c.window, 0, oy, ky) + c.in_layout.border[0] as i64;
+                            let x = position(&c.window, 1, ox, kx) + c.in_layout.border[1] as i64;
+                            for lane in 0..bi {
+                                let block = i[1] / group_out * group_in + ib;
+                                let at = [i[0] as i64, block as i64, y, x, i[4] as i64, lane as i64];
+                                let weight = nd[1].at(&[i[1], ib, ky, kx, i[5], lane]);
+                                sum += nd[0].get(&at).unwrap_or(0.0) * weight;
+                            }
                         }
                     }
                 }
-            }
+                sum
+            };
+            let (oy, ox) = (i[2] - out_top, i[3] - out_left);
+            let mut sum = match &c.pool {
+                None => sum_at(oy, ox),
+                Some(pool) => {
+                    let hw = c.conv_hw().unwrap();
+                    let inside = |axis: usize, o, k| {
+                        usize::try_from(position(pool, axis, o, k)).ok().filter(|&at| at < hw[axis])
+                    };
+                    let rows = (0..pool.kernel[0]).filter_map(|k| inside(0, oy, k));
+                    let columns: Vec<usize> = (0..pool.kernel[1]).filter_map(|k| inside(1, ox, k)).collect();
+                    let sums = rows.flat_map(|y| columns.iter().map(move |&x| (y, x)));
+                    sums.map(|(y, x)| sum_at(y, x)).fold(i32::MIN.into(), f64::max)
+                }
+            };
             if let Some(layout) = &c.residual {
-                let (y, x) = (i[2] - out_top + layout.border[0], i[3] - out_left + layout.border[1]);
+                let (y, x) = (oy + layout.border[0], ox + layout.border[1]);
                 for pass in 0..nd[3].shape[1] {
                     for lane in 0..bo {
                         let weight = nd[3].at(&[i[1], pass, i[5], lane]);
@@ -613,6 +630,7 @@ fn packed_and_plain_conv(dice: &mut Dice) -> (Graph, Vec<Tensor>) {
         out_layout: layout(bo, [0, 1, 2, 0], 5),
         requant,
         residual: None,
+        pool: None,
     };
     let requant = &conv.requant;
     let [group_in, group_out] = conv.group_blocks();

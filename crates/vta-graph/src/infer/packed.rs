@@ -61,7 +61,14 @@ pub(super) fn vta_conv(c: &PackedConv, inputs: &[&TensorType]) -> Inferred {
             c.in_layout.batch, c.out_layout.batch
         ));
     }
-    if window_hw(&c.window, [h, w], [0, 0], x)? != [oh, ow] {
+    let mut result = window_hw(&c.window, [h, w], [0, 0], x)?;
+    if let Some(pool) = &c.pool {
+        if c.residual.is_some() {
+            return Err("there is a residual and a pooling: there may be one of them".to_string());
+        }
+        result = window_hw(pool, result, [0, 0], x)?;
+    }
+    if result != [oh, ow] {
         return Err(format!(
             "the window over {:?} does not give the output {:?}",
             c.in_shape, c.out_shape

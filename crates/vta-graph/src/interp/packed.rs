@@ -97,9 +97,10 @@ pub(super) fn vta_conv(c: &PackedConv, operands: &[&Tensor], ty: &TensorType) ->
         (at, widen(operands[2]), widen(operands[3]))
     });
     let mut y = blank(&c.out_layout, c.out_shape, ty);
-    let mut acc = vec![0i32; batch * bo];
-    for [n, o, oy, ox] in indices([nb, ob, oh, ow]) {
-        acc.fill(0);
+    // The sums at one position of the convolution's result.
+    let sums = |acc: &mut Vec<i32>, n: usize, o: usize, [oy, ox]: [usize; 2]| {
+        acc.clear();
+        acc.resize(batch * bo, 0);
         let first = o / group_out * group_in;
         let reads = group_in.min(blocks_in - first);
         for [i, ky, kx, _] in indices([reads, kh, kw, 1]) {
@@ -108,16 +109,31 @@ pub(super) fn vta_conv(c: &PackedConv, operands: &[&Tensor], ty: &TensorType) ->
             };
             let x = &x[from.block(n, first + i, iy, ix)..][..batch * bi];
             let k = ((o * group_in + i) * kh + ky) * kw + kx;
-            accumulate(&mut acc, x, &weight[k * bo * bi..][..bo * bi], bi);
+            accumulate(acc, x, &weight[k * bo * bi..][..bo * bi], bi);
         }
         if let Some((from, x, weight)) = &residual {
             let x = &x[from.block(n, o, oy + from.top, ox + from.left)..][..batch * bo];
             let passes = weight.len() / (ob * bo * bo);
-            for weight in weight[o * passes * bo * bo..]
-                .chunks_exact(bo * bo)
-                .take(passes)
-            {
-                accumulate(&mut acc, x, weight, bo);
+            let weight = weight[o * passes * bo * bo..].chunks_exact(bo * bo);
+            for weight in weight.take(passes) {
+                accumulate(acc, x, weight, bo);
+            }
+        }
+    };
+    let (mut acc, mut tap) = (Vec::new(), Vec::new());
+    for [n, o, oy, ox] in indices([nb, ob, oh, ow]) {
+        match &c.pool {
+            None => sums(&mut acc, n, o, [oy, ox]),
+            Some(pool) => {
+                let conv = c.conv_hw().expect("a checked window");
+                acc.clear();
+                acc.resize(batch * bo, i32::MIN);
+                for position in positions(pool, [oy, ox], conv) {
+                    sums(&mut tap, n, o, position);
+                    for (acc, &tap) in acc.iter_mut().zip(&tap) {
+                        *acc = tap.max(*acc);
+                    }
+                }
             }
         }
         let block = to.block(n, o, oy + to.top, ox + to.left);
@@ -126,6 +142,20 @@ pub(super) fn vta_conv(c: &PackedConv, operands: &[&Tensor], ty: &TensorType) ->
         }
     }
     Data::I8(y)
+}
+
+/// The positions within `hw` on which a window falls for output `o`.
+fn positions(
+    window: &Window,
+    o: [usize; 2],
+    hw: [usize; 2],
+) -> impl Iterator<Item = [usize; 2]> + '_ {
+    let along = move |axis: usize, k: usize| {
+        let at = o[axis] * window.stride[axis] + k * window.dilation[axis];
+        at.checked_sub(window.pads[axis]).filter(|&i| i < hw[axis])
+    };
+    let [kh, kw] = window.kernel;
+    indices([kh, kw, 1, 1]).filter_map(move |[ky, kx, ..]| Some([along(0, ky)?, along(1, kx)?]))
 }
 
 /// Adds the products of the rows of a block, `bi` lanes each, with a tile of weights.

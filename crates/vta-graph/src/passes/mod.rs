@@ -16,6 +16,7 @@ pub mod fold_constants;
 pub mod im2col;
 pub mod lower_qdq;
 pub mod pack;
+pub mod pool_sums;
 pub mod sink_transposes;
 pub mod unsigned_to_signed;
 
@@ -81,6 +82,11 @@ pub const ALL: &[Pass] = &[
         name: "im2col",
         doc: "let the host arrange the patches of an input with few channels (16 input lanes)",
         run: |graph| im2col::run(graph, 16),
+    },
+    Pass {
+        name: "pool_sums",
+        doc: "take the maximum over windows of a convolution's sums before their requantization",
+        run: |graph| pool_sums::run(graph, |_, _, _| true),
     },
     Pass {
         name: "dead_code",

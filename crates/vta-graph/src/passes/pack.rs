@@ -1,6 +1,7 @@
 //! `pack`: the nodes chosen for the accelerator become packed operators over blocked tensors.
 //!
-//! A convolution, the residual that is added to its sums and its requantization become one `vta.conv`, a sum over windows and its
+//! A convolution, the residual that is added to its sums or the maximum that is taken of them, and its requantization
+//! become one `vta.conv`, a sum over windows and its
 //! requantization a `vta.sum_pool`, an addition a `vta.add`, a maximum a `vta.max_pool`;
 //! `pack` and `unpack` appear where a tensor crosses between the host and the accelerator.
 //! Zero points end here: `sum((x - z) * w)` is `sum(x * w) - z * sum(w)`, whose second half is
@@ -30,7 +31,7 @@ pub struct Registers {
 /// node of the packed graph, the chosen node whose result it computes.
 ///
 /// A chosen `qconv` has a constant weight, no bias, and as its only reader a chosen `requantize`,
-/// or a chosen `qaccumulate` with such a reader; a chosen `qsum_pool` has such a reader; a chosen `qadd` has rank 4; the input of
+/// or a chosen `qaccumulate` or `max_pool` with such a reader; a chosen `qsum_pool` has such a reader; a chosen `qadd` has rank 4; the input of
 /// a chosen `max_pool` with padding has a [`max_pool_fill`].
 pub fn run(
     graph: &mut Graph,
@@ -56,13 +57,13 @@ pub fn run(
         let id = NodeId(i as u32);
         let is_chosen = chosen.contains(&id);
         match &node.op {
-            op if is_chosen && is_sums(op) => {}
+            _ if is_chosen && is_sums(&old, node) => {}
             Op::Requantize(requant, dtype) if is_chosen => p.requantized(node, requant, *dtype)?,
             Op::MaxPool(pool) if is_chosen => p.max_pool(node, pool)?,
             Op::QAdd(add, dtype) if is_chosen => p.add(node, add, *dtype)?,
             _ => p.host(node)?,
         }
-        if is_chosen && !is_sums(&node.op) {
+        if is_chosen && !is_sums(&old, node) {
             // The operator comes last, after the packing of its inputs.
             origin.resize(p.new.nodes.len() - 1, None);
             origin.push(Some(id));
@@ -78,11 +79,8 @@ pub fn run(
 }
 
 /// Whether an operator's result is the sums of a packed operator that ends with their requantization.
-fn is_sums(op: &Op) -> bool {
-    matches!(
-        op,
-        Op::QConv(..) | Op::QSumPool(..) | Op::QAccumulate { .. }
-    )
+fn is_sums(graph: &Graph, node: &Node) -> bool {
+    graph.value(node.output).ty.dtype == DType::I32
 }
 
 /// The border of each value that some chosen operator pads with something other than 0.
@@ -92,7 +90,7 @@ fn borders(graph: &Graph, chosen: &[NodeId]) -> BTreeMap<ValueId, ([usize; 4], i
     for &id in chosen {
         let node = graph.node(id);
         let (pads, fill) = match &node.op {
-            Op::MaxPool(pool) => {
+            Op::MaxPool(pool) if !is_sums(graph, node) => {
                 let low = ranges[node.inputs[0].0 as usize].map_or(0, |r| r.0);
                 let fill = max_pool_fill(graph, node.inputs[0], low);
                 (pool.whole_window().pads, fill.unwrap_or(0))
@@ -238,9 +236,14 @@ impl Packer<'_> {
             }
             Op::QAccumulate { mult, zero_point } => {
                 let residual = Some((sums.inputs[1], &mult[..], *zero_point));
-                self.conv(producer(sums.inputs[0]), residual, node, requant, dtype)
+                let conv = producer(sums.inputs[0]);
+                self.conv(conv, residual, None, node, requant, dtype)
             }
-            _ => self.conv(sums, None, node, requant, dtype),
+            Op::MaxPool(pool) => {
+                let conv = producer(sums.inputs[0]);
+                self.conv(conv, None, Some(pool.whole_window()), node, requant, dtype)
+            }
+            _ => self.conv(sums, None, None, node, requant, dtype),
         }
     }
 
@@ -248,6 +251,7 @@ impl Packer<'_> {
         &mut self,
         conv: &Node,
         residual: Option<(ValueId, &[i32], i32)>,
+        pool: Option<Window>,
         node: &Node,
         requant: &Requant,
         dtype: DType,
@@ -272,6 +276,7 @@ impl Packer<'_> {
             out_layout: out_layout.clone(),
             requant: fold_zero_point(requant, &sums, *zero_point, block, &node.name)?,
             residual: None,
+            pool,
         };
         let w = self.new.add_constant(
             &format!("{}.packed", self.old.value(conv.inputs[1]).name),

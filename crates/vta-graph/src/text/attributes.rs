@@ -200,7 +200,7 @@ fields! {
     Requant { mult, add, shift, lo, hi }
     AddEpilogue { mult_a, mult_b, add, shift, lo, hi }
     Quant { scale, zero_point, axis }
-    PackedConv { in_shape, out_shape, window, groups, in_layout, out_layout, requant, residual }
+    PackedConv { in_shape, out_shape, window, groups, in_layout, out_layout, requant, residual, pool }
     PackedPool { in_shape, out_shape, window, in_layout, out_layout }
 }
 
@@ -307,19 +307,34 @@ impl Fields for Op {
 }
 
 /// What may be missing: `none`, or itself.
-impl Attribute for Option<BlockedLayout> {
-    fn print(&mut self, out: &mut String) {
-        match self {
-            Some(layout) => layout.print(out),
-            None => out.push_str("none"),
-        }
-    }
+macro_rules! optional {
+    ($($ty:ident: $blank:ident),+) => {$(
+        impl Attribute for Option<$ty> {
+            fn print(&mut self, out: &mut String) {
+                match self {
+                    Some(value) => value.print(out),
+                    None => out.push_str("none"),
+                }
+            }
 
-    fn read(&mut self, from: &mut Lexer<'_>) -> Result<(), Reason> {
-        if from.take("none") {
-            return Ok(());
+            fn read(&mut self, from: &mut Lexer<'_>) -> Result<(), Reason> {
+                if from.take("none") {
+                    return Ok(());
+                }
+                self.insert($blank()).read(from)
+            }
         }
-        self.insert(layout()).read(from)
+    )+};
+}
+
+optional! { BlockedLayout: layout, Window: window }
+
+fn window() -> Window {
+    Window {
+        kernel: [0; 2],
+        stride: [0; 2],
+        dilation: [0; 2],
+        pads: [0; 4],
     }
 }
 
@@ -335,18 +350,12 @@ fn layout() -> BlockedLayout {
 /// An operator with every attribute zero or empty, to be read into; `dtype` is the type of
 /// its result.
 pub(super) fn blank(name: &str, dtype: DType) -> Option<Op> {
-    let window = Window {
-        kernel: [0; 2],
-        stride: [0; 2],
-        dilation: [0; 2],
-        pads: [0; 4],
-    };
     let conv = || ConvAttrs {
-        window: window.clone(),
+        window: window(),
         groups: 0,
     };
     let pool = || PoolAttrs {
-        window: window.clone(),
+        window: window(),
         extra: [0; 2],
         count_include_pad: false,
     };
@@ -373,7 +382,7 @@ pub(super) fn blank(name: &str, dtype: DType) -> Option<Op> {
     let packed_pool = || PackedPool {
         in_shape: [0; 4],
         out_shape: [0; 4],
-        window: window.clone(),
+        window: window(),
         in_layout: layout(),
         out_layout: layout(),
     };
@@ -435,12 +444,13 @@ pub(super) fn blank(name: &str, dtype: DType) -> Option<Op> {
         Op::VtaConv(PackedConv {
             in_shape: [0; 4],
             out_shape: [0; 4],
-            window: window.clone(),
+            window: window(),
             groups: 0,
             in_layout: layout(),
             out_layout: layout(),
             requant: requant(),
             residual: None,
+            pool: None,
         }),
         Op::VtaAdd {
             shape: [0; 4],

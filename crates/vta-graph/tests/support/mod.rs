@@ -272,7 +272,7 @@ impl Dice {
         let (batch, bi, bo) = (self.range(1, 2), self.range(1, 4), self.range(1, 4));
         let [oh, ow] = window.out_hw(h, wd).expect("a window that fits");
         let [kh, kw] = window.kernel;
-        let conv = PackedConv {
+        let mut conv = PackedConv {
             in_shape: [n, c, h, wd],
             out_shape: [n, o, oh, ow],
             window,
@@ -281,7 +281,13 @@ impl Dice {
             out_layout: self.layout(batch, bo, x),
             requant: self.requant(o.div_ceil(bo) * bo, x),
             residual: self.flag().then(|| self.layout(batch, bo, w)),
+            pool: None,
         };
+        if conv.residual.is_none() && self.flag() {
+            let pool = self.window([oh, ow]);
+            let [ph, pw] = pool.out_hw(oh, ow).expect("a window that fits");
+            (conv.out_shape, conv.pool) = ([n, o, ph, pw], Some(pool));
+        }
         let packed = conv.in_layout.packed_shape(conv.in_shape).expect("small");
         let blocks = o.div_ceil(bo);
         let mut operands = vec![
