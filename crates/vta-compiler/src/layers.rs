@@ -40,11 +40,14 @@ fn shape(graph: &Graph, node: &Node) -> String {
     let first = node.inputs.first().map(|&value| packed(value));
     match &node.op {
         Op::VtaConv(conv) => {
-            let text = windowed(&conv.in_shape, &conv.out_shape, &conv.window);
-            match conv.groups {
-                1 => text,
-                groups => format!("{text} groups {groups}"),
+            let mut text = windowed(&conv.in_shape, &conv.out_shape, &conv.window);
+            if conv.groups != 1 {
+                text += &format!(" groups {}", conv.groups);
             }
+            if let Some(pool) = &conv.pool {
+                text += &format!(", max {}", slid(pool));
+            }
+            text
         }
         Op::VtaMaxPool(pool) | Op::VtaSumPool(pool, _) => {
             windowed(&pool.in_shape, &pool.out_shape, &pool.window)
@@ -57,8 +60,11 @@ fn shape(graph: &Graph, node: &Node) -> String {
 }
 
 fn windowed(from: &[usize], to: &[usize], window: &Window) -> String {
-    let mut text = change(Some(from), to);
-    text += &format!(", {}", extents(&window.kernel));
+    format!("{}, {}", change(Some(from), to), slid(window))
+}
+
+fn slid(window: &Window) -> String {
+    let mut text = extents(&window.kernel);
     for (name, factors) in [("stride", window.stride), ("dilation", window.dilation)] {
         if factors != [1, 1] {
             text += &format!(" {name} {}", extents(&factors));

@@ -19,6 +19,7 @@ use crate::epilogue::{self, Step};
 use crate::ops::add::{self, AddShape, AddSteps, Entry};
 use crate::ops::conv::ConvShape;
 use crate::ops::pool::PoolSteps;
+use crate::ops::pooled::Pooling;
 use crate::ops::{stages, tiling};
 use crate::options::CompileOptions;
 
@@ -81,9 +82,9 @@ pub fn partition(graph: &Graph, design: &Design, options: &CompileOptions) -> Pa
             Op::QConv(..) => {
                 let readers = &consumers[node.output.0 as usize];
                 match conv(graph, node, readers, &consumers, &ranges, design) {
-                    Ok((residual, requantize, steps)) => {
+                    Ok((between, requantize, steps)) => {
                         out.chosen.push(id);
-                        out.chosen.extend(residual);
+                        out.chosen.extend(between);
                         out.chosen.push(requantize);
                         out.selected.insert(requantize, Selected::Conv(steps));
                     }
@@ -162,12 +163,12 @@ fn conv(
         return Err("its bias is not constant, or too large to fold".to_string());
     };
     let weight = graph.constant(w).ok_or("its weight is not constant")?;
-    let residual = match readers {
-        [reader] if matches!(graph.node(*reader).op, Op::QAccumulate { .. }) => Some(*reader),
+    // What stands between the sums and their requantization, and what that reads.
+    let between = match readers {
+        [reader] if is_sums(graph, *reader) => Some(*reader),
         _ => None,
     };
-    // What the requantization reads.
-    let (sums_node, readers) = match residual {
+    let (sums_node, readers) = match between {
         Some(id) => {
             let sums = graph.node(id);
             (sums, &consumers[sums.output.0 as usize][..])
@@ -218,6 +219,15 @@ fn conv(
     let steps = epilogue::select(&folded, &raw, design.acc_bits()).map_err(|e| e.to_string())?;
     operations(steps.iter().map(|step| step.op), design)?;
     let out_layout = borderless(design, design.block_out());
+    let pool = match &sums_node.op {
+        Op::MaxPool(pool) => {
+            pooling(graph, node.output, pool)
+                .filter(|_| attrs.groups == 1)
+                .ok_or("the windows that its sums are pooled in have no form that runs")?;
+            Some(pool.whole_window())
+        }
+        _ => None,
+    };
     let packed = PackedConv {
         in_shape: four(graph, x)?,
         out_shape: four(graph, graph.node(requantize).output)?,
@@ -225,14 +235,81 @@ fn conv(
         groups: attrs.groups,
         in_layout: borderless(design, design.block_in()),
         residual: (passes > 0).then(|| out_layout.clone()),
+        pool,
         out_layout,
         requant: folded,
     };
     let shape = ConvShape::conv(&packed, passes);
     tiling::conv(&shape, stages::vectors(&steps), design, false)
         .ok_or("not even one register of its result fits the scratchpads")?;
-    Ok((residual, requantize, steps))
+    Ok((between, requantize, steps))
 }
+
+/// Whether an operator takes sums to sums.
+fn is_sums(graph: &Graph, id: NodeId) -> bool {
+    match &graph.node(id).op {
+        Op::QAccumulate { .. } => true,
+        Op::MaxPool(_) => graph.value(graph.node(id).output).ty.dtype == DType::I32,
+        _ => false,
+    }
+}
+
+/// The pooling of `sums`, the result of a convolution, if it can be fused with it.
+fn pooling(graph: &Graph, sums: ValueId, pool: &PoolAttrs) -> Option<Pooling> {
+    let [_, _, h, w] = four(graph, sums).ok()?;
+    let window = pool.whole_window();
+    Pooling::new(&window, [h, w], window.out_hw(h, w)?)
+}
+
+/// Vectors of an epilogue that has all the steps there are.
+const MOST_VECTORS: usize = 4;
+
+/// Whether it takes fewer cycles to pool the sums of a convolution before the epilogue than to write the whole result, to be
+/// read and pooled by an operator of its own.
+pub fn pools_sums(graph: &Graph, conv: &Node, pool: &PoolAttrs, design: &Design) -> bool {
+    let fused = || {
+        let Op::QConv(attrs, _) = &conv.op else {
+            return None;
+        };
+        if attrs.groups != 1 {
+            return None;
+        }
+        let pooling = pooling(graph, conv.output, pool)?;
+        let [n, channels, ..] = four(graph, conv.output).ok()?;
+        let packed = PackedConv {
+            in_shape: four(graph, conv.inputs[0]).ok()?,
+            out_shape: [n, channels, pooling.output[0], pooling.output[1]],
+            window: attrs.window.clone(),
+            groups: 1,
+            in_layout: borderless(design, design.block_in()),
+            out_layout: borderless(design, design.block_out()),
+            requant: Requant {
+                mult: vec![1],
+                add: vec![0],
+                shift: 0,
+                lo: 0,
+                hi: 0,
+            },
+            residual: None,
+            pool: Some(pool.whole_window()),
+        };
+        let shape = ConvShape::conv(&packed, 0);
+        let tile = tiling::conv(&shape, MOST_VECTORS, design, true)?;
+        let fused = tiling::pooled_cycles(&shape, &pooling, &tile, design);
+        let [n, co, oh, ow] = shape.output;
+        let taps: usize = shape.input[1] * attrs.window.kernel.iter().product::<usize>();
+        let [ph, pw] = pooling.output;
+        // A pooling of its own loads each register under its windows, and takes its maximum.
+        let window: usize = pooling.kernel.iter().product();
+        let load = design.elem_bytes(MemType::Out).div_ceil(design.bus_bytes());
+        let apart = oh * ow * (taps + 1 + STEPS + load) + ph * pw * window;
+        Some((fused as usize) < n * co * apart)
+    };
+    fused().unwrap_or(false)
+}
+
+/// Steps of the usual epilogue, which after pooling run on fewer registers.
+const STEPS: usize = 5;
 
 /// The interval of a residual that weights of the diagonal can add to sums.
 fn addend(

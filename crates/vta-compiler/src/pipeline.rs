@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use vta_graph::passes::{dense_to_conv, fold_bias, im2col, pack};
+use vta_graph::passes::{dense_to_conv, fold_bias, im2col, pack, pool_sums};
 use vta_graph::{Graph, NodeId, Op, ValueId};
 use vta_isa::{Design, PAGE_BYTES};
 use vta_program::{
@@ -78,28 +78,36 @@ pub fn compile_with(
     })
 }
 
-/// The graph, with the first convolution's input arranged where the accelerator runs that convolution, and
-/// what runs where.
+/// The graph, with the first convolution's input arranged where the accelerator runs that convolution and maxima taken of sums
+/// where that is faster, and what runs where.
 fn arranged(
-    graph: Graph,
+    mut graph: Graph,
     design: &Design,
     options: &CompileOptions,
 ) -> Result<(Graph, Partition), CompileError> {
+    let partition = |graph: &mut Graph| -> Result<Partition, CompileError> {
+        if options.offload == Offload::All {
+            pool_sums::run(graph, |graph, conv, pool| {
+                partition::pools_sums(graph, conv, pool, design)
+            })?;
+        }
+        Ok(partition::partition(graph, design, options))
+    };
     let mut arranged = graph.clone();
     im2col::run(&mut arranged, design.block_in())?;
-    let partition = partition::partition(&arranged, design, options);
+    let chosen = partition(&mut arranged)?;
     let is_patches = |v: &ValueId| {
         let mut nodes = arranged.nodes.iter();
         nodes.any(|n| n.output == *v && matches!(n.op, Op::Im2col { .. }))
     };
-    let in_vain = (0..).zip(&arranged.nodes).any(|(i, node)| {
-        node.inputs.iter().any(is_patches) && !partition.chosen.contains(&NodeId(i))
-    });
+    let in_vain = (0..)
+        .zip(&arranged.nodes)
+        .any(|(i, node)| node.inputs.iter().any(is_patches) && !chosen.chosen.contains(&NodeId(i)));
     if in_vain {
-        let partition = partition::partition(&graph, design, options);
-        return Ok((graph, partition));
+        let chosen = partition(&mut graph)?;
+        return Ok((graph, chosen));
     }
-    Ok((arranged, partition))
+    Ok((arranged, chosen))
 }
 
 /// Why a node stays on the host, by the name of its output, which packing keeps.

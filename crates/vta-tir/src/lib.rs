@@ -21,6 +21,7 @@ mod region;
 pub mod schedule;
 mod stmt;
 mod text;
+mod ties;
 mod value;
 mod verify;
 

@@ -137,7 +137,11 @@ pub(crate) fn hull_of(
         }
         hull = Some(match hull.take() {
             None => dims,
-            Some(hull) => hull.iter().zip(&dims).map(|(a, b)| union(a, b)).collect(),
+            Some(hull) => hull
+                .iter()
+                .zip(&dims)
+                .map(|(a, b)| union(nest, a, b))
+                .collect(),
         });
     });
     match failed {
@@ -147,13 +151,38 @@ pub(crate) fn hull_of(
 }
 
 /// The least interval around two.
-pub(crate) fn union(a: &(Affine, Affine), b: &(Affine, Affine)) -> (Affine, Affine) {
+pub(crate) fn union(
+    nest: &LoopNest,
+    a: &(Affine, Affine),
+    b: &(Affine, Affine),
+) -> (Affine, Affine) {
     if a == b {
         return a.clone();
     }
-    let low = Expr::bin(ExprOp::Min, a.0.to_expr(), b.0.to_expr());
-    let high = Expr::bin(ExprOp::Max, a.1.to_expr(), b.1.to_expr());
-    (low.as_affine(), high.as_affine())
+    (
+        one_of(nest, ExprOp::Min, &a.0, &b.0),
+        one_of(nest, ExprOp::Max, &a.1, &b.1),
+    )
+}
+
+/// The minimum or maximum of two: one of them, if it can be proved to be that throughout the loops.
+fn one_of(nest: &LoopNest, op: ExprOp, a: &Affine, b: &Affine) -> Affine {
+    let either = Expr::bin(op, a.to_expr(), b.to_expr()).as_affine();
+    if either == *a || either == *b {
+        return either;
+    }
+    let (less, more) = match op {
+        ExprOp::Min => (a, b),
+        _ => (b, a),
+    };
+    let is_ahead = |x: &Affine, y: &Affine| nest.lower(&(x.to_expr() - y.to_expr())) >= Some(0);
+    if is_ahead(more, less) {
+        a.clone()
+    } else if is_ahead(less, more) {
+        b.clone()
+    } else {
+        either
+    }
 }
 
 /// Whether the box moves past itself with every step of the innermost loop of `nest`: in some dimension, a later
@@ -167,5 +196,20 @@ pub(crate) fn steps_past(nest: &LoopNest, hull: &Hull) -> bool {
         let next = low.to_expr().substitute(var, &(Expr::from(var) + 1));
         nest.lower(&(next - high.to_expr()))
             .is_some_and(|gap| gap >= 1)
+    })
+}
+
+/// Whether, of every two iterations of the innermost loop of `nest`, the `later` box of the later one lies past the `earlier`
+/// box of the earlier one: in some dimension it begins beyond the other's end, and never moves back.
+pub(crate) fn moves_beyond(nest: &LoopNest, earlier: &Hull, later: &Hull) -> bool {
+    let Some(var) = nest.vars().last() else {
+        return false;
+    };
+    let once = nest.upper(&Expr::from(var)).is_some_and(|last| last <= 0);
+    once || earlier.iter().zip(later).any(|((_, high), (low, _))| {
+        let low = low.to_expr();
+        let next = low.substitute(var, &(Expr::from(var) + 1));
+        let at_least = |e: Expr, least| nest.lower(&e).is_some_and(|gap| gap >= least);
+        at_least(next.clone() - high.to_expr(), 1) && at_least(next - low, 0)
     })
 }

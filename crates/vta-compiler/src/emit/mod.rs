@@ -2,6 +2,7 @@
 
 pub mod dma;
 pub mod fold;
+mod linear;
 mod walk;
 
 pub use fold::Folded;

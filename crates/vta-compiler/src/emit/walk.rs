@@ -6,12 +6,11 @@ use std::collections::BTreeMap;
 
 use vta_isa::{AluOp, Design, MemType};
 use vta_program::Block2d;
-use vta_tir::{
-    Access, Affine, Buffer, DType, EvalError, Expr, Name, Operand, Program, Scope, Stmt,
-};
+use vta_tir::{Access, Buffer, DType, EvalError, Expr, Name, Operand, Program, Scope, Stmt};
 
 use super::dma;
 use super::fold::{self, Folded, Limits, Loop, Nest, OPERANDS};
+use super::linear::Linear;
 
 /// One instruction of a sequential program, its micro-kernel spelled out.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -429,25 +428,16 @@ impl<'a> Walker<'a> {
         loops: &[(&Name, u64)],
     ) -> Result<Option<(u64, Vec<u64>)>, EmitError> {
         let placed = self.find(&access.buffer)?;
-        let mut base = placed.at as i64;
-        let mut steps = vec![0i64; loops.len()];
+        let mut total = Linear::constant(placed.at as i64, loops.len());
         let mut stride = 1i64;
         for (e, &dim) in access.idx.iter().zip(&placed.dims).rev() {
-            let affine = Affine::of(e);
-            base += stride * affine.offset();
-            for (atom, coefficient) in affine.terms() {
-                let step = stride * coefficient;
-                match atom {
-                    Expr::Var(v) if loops.iter().any(|(l, _)| *l == v) => {
-                        let i = loops.iter().position(|(l, _)| *l == v).expect("just found");
-                        steps[i] += step;
-                    }
-                    _ if loops.iter().any(|(l, _)| atom.mentions(l)) => return Ok(None),
-                    _ => base += step * self.eval(atom)?,
-                }
-            }
+            let Some(index) = Linear::of(e, loops, &|e| self.eval(e))? else {
+                return Ok(None);
+            };
+            total.add(&index, stride);
             stride *= dim as i64;
         }
+        let Linear { base, steps } = total;
         if base < 0 || steps.iter().any(|&s| s < 0) {
             return Ok(None);
         }

@@ -4,6 +4,7 @@ use vta_graph::{BlockedLayout, PackedConv, PackedPool, Window};
 use vta_isa::Design;
 use vta_tir::{Access, Buffer, DType, Direction, Expr, Program, Scope, Stmt, Value, var};
 
+use super::pooled::{Pooling, SUMS};
 use super::stages;
 use crate::epilogue::Step;
 
@@ -12,7 +13,7 @@ use crate::epilogue::Step;
 pub struct ConvShape {
     /// Input: batch blocks, channel blocks, rows and columns with the border.
     pub input: [usize; 4],
-    /// Output: batch blocks, channel blocks, rows, columns.
+    /// Sums: batch blocks, channel blocks, rows, columns.
     pub output: [usize; 4],
     /// Where the output's row 0 and column 0 lie in its bordered tensor, and that tensor's rows
     /// and columns.
@@ -31,6 +32,8 @@ pub struct ConvShape {
     pub before: [i64; 2],
     /// A residual that diagonal weights add to the sums, if there is one.
     pub residual: Option<Residual>,
+    /// A maximum over windows of the sums, if it is taken; there is no residual then.
+    pub pool: Option<Pooling>,
 }
 
 /// An activation of the output's extents.
@@ -44,9 +47,12 @@ pub struct Residual {
 
 impl ConvShape {
     /// The extents of a packed convolution, whose residual has `passes` weights a channel block.
+    ///
+    /// # Panics
+    /// If its pooling has no form that [`Pooling::new`] knows.
     pub fn conv(c: &PackedConv, passes: usize) -> Self {
         let residual = c.residual.as_ref().map(|layout| (layout, passes));
-        ConvShape {
+        let mut shape = ConvShape {
             group: c.group_blocks(),
             ..ConvShape::new(
                 (c.in_shape, &c.in_layout),
@@ -54,7 +60,15 @@ impl ConvShape {
                 &c.window,
                 residual,
             )
+        };
+        if let Some(window) = &c.pool {
+            let sums = c.conv_hw().expect("a checked window");
+            let [n, channels, h, w] = shape.output;
+            let pool = Pooling::new(window, sums, [h, w]);
+            shape.output = [n, channels, sums[0], sums[1]];
+            shape.pool = Some(pool.expect("a form that was found to run"));
         }
+        shape
     }
 
     /// The extents of a pooling: those of a convolution whose channels stay apart.
@@ -102,12 +116,21 @@ impl ConvShape {
                 border: within(layout),
                 passes,
             }),
+            pool: None,
         }
     }
 
-    /// Stages before the epilogue: the reset, the sums, and those of the residual.
+    /// Batch blocks, channel blocks, rows and columns of the result.
+    pub fn result(&self) -> [usize; 4] {
+        let [n, c, h, w] = self.output;
+        let [h, w] = self.pool.as_ref().map_or([h, w], |pool| pool.output);
+        [n, c, h, w]
+    }
+
+    /// Stages before the epilogue: the reset, the sums, and those of the residual or the pooling.
     pub fn sum_stages(&self) -> usize {
-        2 + usize::from(self.residual.is_some())
+        let pool = self.pool.as_ref().map_or(0, Pooling::stages);
+        2 + usize::from(self.residual.is_some()) + pool
     }
 
     /// Whether every output reads every input.
@@ -196,7 +219,8 @@ pub fn naive(name: &str, shape: &ConvShape, steps: &[Step], design: &Design) -> 
     program = program.param(Direction::Out, "y", dtype(design.out_bits()), out);
 
     let extents = [batches, co, oh, ow, b, bo];
-    let acc = |stage| Access::new("acc", stages::index(stage));
+    let buffer = if shape.pool.is_some() { SUMS } else { "acc" };
+    let acc = |stage| Access::new(buffer, stages::index(stage));
     let reset = Stmt::Assign {
         dst: acc(0),
         value: Value::Const(0),
@@ -235,25 +259,34 @@ pub fn naive(name: &str, shape: &ConvShape, steps: &[Step], design: &Design) -> 
     if let Some(residual) = &shape.residual {
         program.body.extend(residual_sums(residual, &extents, bo));
     }
+    let [_, _, rows, columns] = shape.result();
+    let results = [batches, co, rows, columns, b, bo];
+    if let Some(pool) = &shape.pool {
+        pool.append(&mut program, 2, [batches, co, b, bo]);
+    }
     let first = shape.sum_stages();
-    stages::append_steps(&mut program, first, &extents, steps);
+    stages::append_steps(&mut program, first, &results, steps);
 
     let last = first + steps.len();
     let mut to = stages::index(last);
     to[2] = to[2].clone() + top as i64;
     to[3] = to[3].clone() + left as i64;
-    let value = acc(last).read().cast(dtype(design.out_bits()));
+    let value = Access::new("acc", stages::index(last)).read();
+    let value = value.cast(dtype(design.out_bits()));
     let store = Stmt::Assign {
         dst: Access::new("y", to),
         value,
     };
-    program.body.extend(stages::nest(last, &extents, store));
+    program.body.extend(stages::nest(last, &results, store));
 
-    let acc = Buffer::new("acc", Scope::Dram, dtype(design.acc_bits()), dims(&extents));
-    program.body = vec![Stmt::Alloc {
-        buffer: acc,
-        body: program.body,
-    }];
+    let sums = shape.pool.as_ref().map(|_| (SUMS, extents));
+    for (name, extents) in sums.into_iter().chain([("acc", results)]) {
+        let buffer = Buffer::new(name, Scope::Dram, dtype(design.acc_bits()), dims(&extents));
+        program.body = vec![Stmt::Alloc {
+            buffer,
+            body: program.body,
+        }];
+    }
     program
 }
 

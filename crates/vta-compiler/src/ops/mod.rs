@@ -4,6 +4,7 @@
 pub mod add;
 pub mod conv;
 pub mod pool;
+pub mod pooled;
 pub mod schedule;
 pub mod stages;
 pub mod tiling;

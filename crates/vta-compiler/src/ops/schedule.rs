@@ -6,14 +6,15 @@
 
 use vta_isa::Design;
 use vta_tir::schedule::{
-    ScheduleError, Tensor, cache_read, dma, double_buffer, fuse_nests, reorder, set_scope,
-    sink_alloc, split, tensorize, widen,
+    ScheduleError, Tensor, cache_read, compute_at, dma, double_buffer, fuse_nests, reorder,
+    set_scope, sink_alloc, split, tensorize, widen,
 };
 use vta_tir::{DType, Geometry, Program, Scope};
 
 use super::add::{AddSteps, Entry, IDENTITY};
 use super::conv::{ConvShape, RESIDUAL};
 use super::pool::{PoolSteps, Taps};
+use super::pooled::{Pooling, SUMS};
 use super::stages::{self, VECTORS, name};
 use super::tiling::{AddTile, ConvTile};
 use crate::epilogue::Step;
@@ -32,6 +33,9 @@ pub fn conv(
     steps: &[Step],
     design: &Design,
 ) -> Result<Program, ScheduleError> {
+    if let Some(pool) = &shape.pool {
+        return pooled(p, shape, pool, tile, steps, design);
+    }
     let geometry = geometry(design);
     let first = shape.sum_stages();
     let last = first + steps.len();
@@ -50,7 +54,7 @@ pub fn conv(
         &mut p,
         &["c1o", "y1o", "x1o", "cio", "c1i", "y1i", "x1i", "cii"],
     )?;
-    merged(&mut p, last)?;
+    merged(&mut p, 0, last)?;
     sink_alloc(&mut p, "acc", "x0o")?;
     set_scope(&mut p, "acc", Scope::Acc)?;
 
@@ -87,6 +91,72 @@ pub fn conv(
     Ok(p)
 }
 
+/// Puts a convolution with a maximum over windows of its sums on the accelerator. A tile is of the result, in all of its
+/// columns; the sums under it are computed where it is, those under two tiles twice.
+fn pooled(
+    mut p: Program,
+    shape: &ConvShape,
+    pool: &Pooling,
+    tile: &ConvTile,
+    steps: &[Step],
+    design: &Design,
+) -> Result<Program, ScheduleError> {
+    let geometry = geometry(design);
+    let first = shape.sum_stages();
+    let (by_row, last) = (2 + pool.row_stages(), first + steps.len());
+    for stage in 2..=last {
+        let columns = if stage < by_row {
+            pool.input[1]
+        } else {
+            tile.x
+        };
+        tiled(&mut p, stage, [tile.co, tile.y, columns])?;
+    }
+    // Where an index stops at the border, the loop that moves it stands outside.
+    for stage in 2..first {
+        let inner = if stage < by_row {
+            ["y", "c", "x"]
+        } else {
+            ["x", "c", "y"]
+        };
+        let outer = ["c", "y", "x"].map(|d| format!("{}o", name(d, stage)));
+        let inner = inner.map(|d| format!("{}i", name(d, stage)));
+        let order: Vec<&str> = outer.iter().chain(&inner).map(String::as_str).collect();
+        reorder(&mut p, &order)?;
+    }
+    merged(&mut p, 2, last)?;
+    sink_alloc(&mut p, "acc", "x2o")?;
+    compute_at(&mut p, SUMS, "x2o")?;
+    set_scope(&mut p, "acc", Scope::Acc)?;
+    set_scope(&mut p, SUMS, Scope::Acc)?;
+    split(&mut p, "ci", tile.ci as i64)?;
+    reorder(&mut p, &["cio", "n1", "c1", "y1", "x1", "cii"])?;
+
+    let rounds = shape.input[1].div_ceil(tile.ci);
+    let weights = if rounds == 1 { "c2o" } else { "cio" };
+    let operands = [
+        cached(&mut p, "x", "cio", Scope::Inp)?,
+        cached(&mut p, "w", weights, Scope::Wgt)?,
+    ];
+    if stages::vectors(steps) > 0 {
+        cached(&mut p, VECTORS, "c2o", Scope::Acc)?;
+    }
+    if tile.double {
+        operands.iter().try_for_each(|t| double_buffer(&mut p, t))?;
+    }
+    for stage in 0..last {
+        let kind = match stage {
+            0 => Tensor::Reset,
+            1 => Tensor::Gemm,
+            _ if stage == by_row => Tensor::Reset,
+            _ => Tensor::Alu,
+        };
+        tensorize(&mut p, &name("b", stage), kind, &geometry)?;
+    }
+    dma(&mut p, &format!("{}i", name("c", last)))?;
+    Ok(p)
+}
+
 /// Puts an addition on the accelerator in tiles of `tile`.
 ///
 /// # Errors
@@ -102,7 +172,7 @@ pub fn add(
     for stage in 0..=last {
         tiled(&mut p, stage, [tile.c, tile.y, tile.x])?;
     }
-    merged(&mut p, last)?;
+    merged(&mut p, 0, last)?;
     for buffer in ["acc", "addend"] {
         sink_alloc(&mut p, buffer, "x0o")?;
         set_scope(&mut p, buffer, Scope::Acc)?;
@@ -149,7 +219,7 @@ pub fn pool(
     for stage in 0..=last {
         tiled(&mut p, stage, [tile.c, tile.y, tile.x])?;
     }
-    merged(&mut p, last)?;
+    merged(&mut p, 0, last)?;
     let private = (steps.taps == Taps::GemmMax).then_some("tap");
     for buffer in private.into_iter().chain(["acc"]) {
         sink_alloc(&mut p, buffer, "x0o")?;
@@ -195,9 +265,10 @@ fn tiled(p: &mut Program, stage: usize, factors: [usize; 3]) -> Result<(), Sched
     Ok(())
 }
 
-/// Brings stages 1 to `last` under the outer loops of stage 0.
-fn merged(p: &mut Program, last: usize) -> Result<(), ScheduleError> {
-    (1..=last).try_for_each(|stage| fuse_nests(p, "n0", &name("n", stage), OUTER))
+/// Brings the stages behind `first`, to `last`, under its outer loops.
+fn merged(p: &mut Program, first: usize, last: usize) -> Result<(), ScheduleError> {
+    let outer = name("n", first);
+    (first + 1..=last).try_for_each(|stage| fuse_nests(p, &outer, &name("n", stage), OUTER))
 }
 
 /// Caches what one iteration of the loop over `at` reads of `buffer`, brought in by DMA; gives the cache.

@@ -7,6 +7,7 @@ use vta_isa::{Design, MemType};
 use super::add::{AddShape, AddSteps, Entry};
 use super::conv::ConvShape;
 use super::pool::{PoolSteps, Taps};
+use super::pooled::Pooling;
 use super::stages;
 
 /// Tile of a convolution, in registers.
@@ -45,9 +46,83 @@ const TILE_OVERHEAD: u64 = 256;
 /// The tile of `shape` that moves the fewest bytes, given `vectors` per-channel vectors, among those that
 /// fit twice if two may lie on chip, or else once; `None` if not even a tile of one register fits.
 pub fn conv(shape: &ConvShape, vectors: usize, design: &Design, double: bool) -> Option<ConvTile> {
-    let twice = double.then(|| fitting(shape, vectors, design, true));
-    let once = || fitting(shape, vectors, design, false);
+    let fitting = |double| match &shape.pool {
+        Some(pool) => pooled(shape, pool, vectors, design, double),
+        None => fitting(shape, vectors, design, double),
+    };
+    let twice = double.then(|| fitting(true));
+    let once = || fitting(false);
     twice.flatten().or_else(once)
+}
+
+/// The tile of a convolution with pooled sums, in all columns of the result; `None` if not even a row of it fits. As the sums
+/// under two tiles are computed twice, it is the one of the fewest cycles, of computation or of transfers.
+pub fn pooled(
+    shape: &ConvShape,
+    pool: &Pooling,
+    vectors: usize,
+    design: &Design,
+    double: bool,
+) -> Option<ConvTile> {
+    let cost = |tile: &ConvTile| pooled_cycles(shape, pool, tile, design);
+    let [n, ci, ..] = shape.input;
+    let [_, co, _, ow] = shape.output;
+    let [kh, kw] = shape.kernel;
+    let [rows, columns] = pool.output;
+    let places = if double { 2 } else { 1 };
+    let depth = |mem| design.depth(mem) as usize;
+    let mut best: Option<(u64, ConvTile)> = None;
+    for tco in parts(co) {
+        for ty in parts(rows) {
+            let sums = pool.rows(ty);
+            let acc = tco * (sums * ow + ty * columns + vectors);
+            if acc > depth(MemType::Acc) {
+                continue;
+            }
+            for tci in parts(ci) {
+                let wgt = places * tco * tci * kh * kw;
+                let inp = places * tci * shape.reach(sums, 0) * shape.reach(ow, 1);
+                if wgt > depth(MemType::Wgt) || inp > depth(MemType::Inp) {
+                    continue;
+                }
+                let tile = ConvTile {
+                    co: tco,
+                    y: ty,
+                    x: columns,
+                    ci: tci,
+                    double,
+                };
+                let cycles = cost(&tile);
+                if n > 0 && best.is_none_or(|(least, _)| cycles < least) {
+                    best = Some((cycles, tile));
+                }
+            }
+        }
+    }
+    best.map(|(_, tile)| tile)
+}
+
+/// Cycles of a convolution with pooled sums before its epilogue: of computation or of loads, whichever are more.
+pub fn pooled_cycles(shape: &ConvShape, pool: &Pooling, tile: &ConvTile, design: &Design) -> u64 {
+    let [n, ci, ..] = shape.input;
+    let [_, co, _, ow] = shape.output;
+    let taps: usize = shape.kernel.iter().product();
+    let [rows, _] = pool.output;
+    let sums = pool.rows(tile.y);
+    let registers = rows.div_ceil(tile.y) * sums * ow;
+    let compute = n * co * (registers * (ci * taps + 1) + pool.operations(rows));
+    let visits = n * co.div_ceil(tile.co) * rows.div_ceil(tile.y);
+    let rounds = ci.div_ceil(tile.ci);
+    let inp = visits * ci * shape.reach(sums, 0) * shape.reach(ow, 1);
+    let reloads = if rounds == 1 {
+        n
+    } else {
+        visits.div_ceil(co.div_ceil(tile.co))
+    };
+    let wgt = reloads * co * ci * taps;
+    let bytes = inp * design.elem_bytes(MemType::Inp) + wgt * design.elem_bytes(MemType::Wgt);
+    let load = bytes as u64 / design.bus_bytes() as u64;
+    (compute as u64).max(load) + (visits * rounds) as u64 * TILE_OVERHEAD / 8
 }
 
 fn fitting(shape: &ConvShape, vectors: usize, design: &Design, double: bool) -> Option<ConvTile> {

@@ -274,6 +274,18 @@ impl Builder<'_> {
                 }
                 let requant = self.requant(l, l.channels, &mut n);
                 let y = self.node(Op::Requantize(requant, self.narrow()), &[sums])?;
+                if l.kind == 2 {
+                    // Mostly alone in reading it, so that the two can be one.
+                    let window = Window {
+                        kernel: [1 + l.stride[0], 1 + l.stride[1]],
+                        dilation: [1, 1],
+                        ..l.pool().window
+                    };
+                    let pool = PoolAttrs { window, ..l.pool() };
+                    let pooled = self.node(Op::MaxPool(pool), &[y])?;
+                    self.values.push((pooled, next_zero));
+                    return Some(());
+                }
                 self.values.push((y, next_zero));
             }
             (4 | 5, _) => {

@@ -6,7 +6,7 @@ use super::{
 use crate::bounds::LoopNest;
 use crate::expr::{Expr, Name};
 use crate::program::{Buffer, Program};
-use crate::region::{Hull, Touch, Use, for_each_touch, hull, hull_of};
+use crate::region::{Hull, Touch, Use, for_each_touch, hull, hull_of, moves_beyond};
 use crate::stmt::Stmt;
 
 /// Moves the nests that compute `buffer` into the loop over `at`, to the beginning of its body, where each iteration
@@ -207,14 +207,7 @@ fn own_writes(program: &Program, path: &[usize], buffer: &Name) -> Step<()> {
     let uses = hull(&nest, body, buffer)
         .map_err(unbounded)?
         .expect("it is written");
-    let once = nest.upper(&Expr::from(var)).is_some_and(|last| last <= 0);
-    let past = |later: &crate::affine::Affine, earlier: &crate::affine::Affine| {
-        let next = later.to_expr().substitute(var, &(Expr::from(var) + 1));
-        let gap = nest.lower(&(next - earlier.to_expr()));
-        gap.is_some_and(|gap| gap >= 1)
-    };
-    let apart = |((wl, wh), (ul, uh)): (&(_, _), &(_, _))| past(ul, wh) && past(wl, uh);
-    if once || writes.iter().zip(&uses).any(apart) {
+    if moves_beyond(&nest, &writes, &uses) && moves_beyond(&nest, &uses, &writes) {
         return Ok(());
     }
     Err(format!(

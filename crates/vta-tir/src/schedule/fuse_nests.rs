@@ -4,7 +4,7 @@ use super::{ScheduleError, Step, find_loop, nest_around, siblings_mut, stmt_at, 
 use crate::bounds::LoopNest;
 use crate::expr::{Expr, Name};
 use crate::program::Program;
-use crate::region::{Use, hull, steps_past, union};
+use crate::region::{Hull, Use, hull, hull_of, moves_beyond, steps_past, union};
 use crate::stmt::Stmt;
 
 /// Merges the loop over `second` into the loop over `first` right before it, and so on inwards for `levels` levels: the
@@ -108,16 +108,31 @@ pub(super) fn keeps_order(
                 .map_err(|idx| format!("index `{idx}` of `{buffer}` has no affine bounds"))
         };
         let both = match (bounded(first)?, bounded(second)?) {
-            (Some(a), Some(b)) => a.iter().zip(&b).map(|(a, b)| union(a, b)).collect(),
+            (Some(a), Some(b)) => a.iter().zip(&b).map(|(a, b)| union(nest, a, b)).collect(),
             (one, other) => one.or(other).unwrap_or_default(),
         };
-        if !steps_past(nest, &both) {
+        if !steps_past(nest, &both) && !writes_ahead(nest, first, second, buffer) {
             return Err(format!(
                 "iterations of `{var}` may meet in `{buffer}`: no dimension moves past itself; tile both alike"
             ));
         }
     }
     Ok(())
+}
+
+/// Whether what later iterations of `first` write lies beyond what `second` uses, and what they use beyond what `second` writes:
+/// a row may be read by two iterations if neither of them writes it.
+fn writes_ahead(nest: &LoopNest, first: &[Stmt], second: &[Stmt], buffer: &Name) -> bool {
+    let uses = |body| hull(nest, body, buffer).ok().flatten();
+    let writes = |body| hull_of(nest, body, buffer, &|touch| touch.kind != Use::Read);
+    let ahead = |earlier: Option<Hull>, later: Result<Option<Hull>, Expr>| match (earlier, later) {
+        (Some(earlier), Ok(Some(later))) => moves_beyond(nest, &earlier, &later),
+        (_, later) => later.is_ok(),
+    };
+    let Ok(written) = writes(second) else {
+        return false;
+    };
+    ahead(uses(second), writes(first)) && ahead(written, hull(nest, first, buffer))
 }
 
 /// How `body` uses each buffer: the one way in which it does, or a write where it does so in several.

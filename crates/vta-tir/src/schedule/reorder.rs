@@ -4,6 +4,7 @@ use crate::expr::{Expr, Name};
 use crate::program::Program;
 use crate::region::{Use, for_each_touch};
 use crate::stmt::Stmt;
+use crate::ties::tied;
 use crate::value::Access;
 
 /// Puts loops of one perfect nest into the given order, outermost first. Loops between them that are not named keep
@@ -128,10 +129,17 @@ fn independent(
         if same.clone().all(|(_, kind, ..)| *kind == Use::Accumulate) {
             continue;
         }
-        let one_place = same.all(|(other, ..)| {
+        let one_place = same.clone().all(|(other, ..)| {
             other.idx.len() == access.idx.len()
                 && other.idx.iter().zip(&access.idx).all(|(a, b)| a.same_as(b))
         });
+        let apart = |(other, _, _, other_point): &(&Access, Use, LoopNest, bool)| {
+            let ties = tied(nest, fixed, access, other);
+            *point && *other_point && moved.iter().all(|var| ties.contains(var))
+        };
+        if same.all(apart) {
+            continue;
+        }
         if !(one_place && *point) {
             return Err(format!(
                 "`{}` is used at more than one place, iterations may interfere",
