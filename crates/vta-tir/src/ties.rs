@@ -29,12 +29,17 @@ pub(crate) fn tied<'a>(nest: &'a LoopNest, fixed: usize, a: &Access, b: &Access)
             let value = |name: &Name| vars.iter().position(|v| *v == name).map(|i| point[i]);
             e.eval(&value).ok()
         };
-        let mut places: BTreeMap<Option<i64>, Vec<&[i64]>> = BTreeMap::new();
-        for point in &points {
-            places.entry(at(a, point)).or_default().push(point);
+        // A variable of a loop further inside has no value here.
+        let all = |e: &Expr| -> Option<Vec<i64>> { points.iter().map(|p| at(e, p)).collect() };
+        let (Some(of_a), Some(of_b)) = (all(a), all(b)) else {
+            continue;
+        };
+        let mut places: BTreeMap<i64, Vec<&[i64]>> = BTreeMap::new();
+        for (place, point) in of_a.into_iter().zip(&points) {
+            places.entry(place).or_default().push(point);
         }
-        let alone = points.iter().all(|point| {
-            let sharing = places.get(&at(b, point));
+        let alone = points.iter().zip(of_b).all(|(point, place)| {
+            let sharing = places.get(&place);
             sharing.is_none_or(|others| others.iter().all(|other| other == point))
         });
         if alone {
