@@ -11,6 +11,9 @@
 //!    channel, to the values beyond which the result saturates anyway. The map is monotone, so
 //!    this changes nothing, and the sum afterwards is at most about `hi << shift`.
 //!
+//! Where every multiplier is a power of two, `MUL` goes: `(a * 2^j + d) >> s` is `(a + (d >> j)) >> (s - j)`, a shift by a
+//! vector.
+//!
 //! `MUL` and `ADD` may wrap in between: if the true sum fits `A` bits, the wrapped one is it.
 //! A clamp that the interval proves idle is dropped, by proof and never by observation.
 
@@ -87,6 +90,9 @@ pub fn select(
             }
         }
     }
+    if let Some(steps) = by_shifts(requant, bounds, acc_bits) {
+        return Ok(steps);
+    }
     let whole: Vec<(i64, i64)> = channels.iter().map(|ch| (ch.low, ch.high)).collect();
     if overflow(&channels, &whole, acc_bits).is_none() {
         return Ok(steps(requant, &channels, &whole));
@@ -100,6 +106,55 @@ pub fn select(
             bits: acc_bits,
         }),
     }
+}
+
+/// `ADD SHR MAX MIN`, if every multiplier is a power of two and nothing overflows.
+fn by_shifts(requant: &Requant, bounds: &[(i64, i64)], acc_bits: u32) -> Option<Vec<Step>> {
+    // Of each channel: addend and shift, none of either where nobody reads it.
+    let mut shifts = Vec::with_capacity(bounds.len());
+    for (c, &(low, high)) in bounds.iter().enumerate() {
+        let (mult, add) = (per_channel(&requant.mult, c), per_channel(&requant.add, c));
+        if (mult, add, low, high) == (0, 0, 0, 0) {
+            shifts.push(None);
+            continue;
+        }
+        let log2 = (mult.count_ones() == 1).then(|| mult.trailing_zeros())?;
+        let shift = requant
+            .shift
+            .checked_sub(log2)
+            .filter(|&s| s <= SHIFT_IMM_MAX)?;
+        let add = add >> log2;
+        let ends = [add, low.checked_add(add)?, high.checked_add(add)?];
+        ends.iter()
+            .all(|&v| fits(v.into(), acc_bits))
+            .then_some(())?;
+        shifts.push(Some((add, shift)));
+    }
+    let (_, usual) = shifts.iter().flatten().next().copied()?;
+    let of = |c: usize| shifts[c].unwrap_or((0, usual));
+    let each = || (0..bounds.len()).map(of);
+    let results = |end: fn(&(i64, i64)) -> i64| {
+        let values = bounds.iter().map(end).zip(each());
+        values.map(|(a, (add, shift))| (a + add) >> shift)
+    };
+    let mut out = Vec::new();
+    if each().any(|(add, _)| add != 0) {
+        out.push(step(
+            AluOp::Add,
+            each().map(|(add, _)| add as i32).collect(),
+        ));
+    }
+    if each().any(|(_, shift)| shift != 0) {
+        let shifts = each().map(|(_, shift)| shift as i32);
+        out.push(step(AluOp::Shr, shifts.collect()));
+    }
+    if results(|b| b.0).any(|y| y < requant.lo.into()) {
+        out.push(step(AluOp::Max, vec![requant.lo]));
+    }
+    if results(|b| b.1).any(|y| y > requant.hi.into()) {
+        out.push(step(AluOp::Min, vec![requant.hi]));
+    }
+    Some(out)
 }
 
 /// One channel's share of a [`Requant`].
@@ -185,20 +240,23 @@ fn overflow(channels: &[Channel], ranges: &[(i64, i64)], bits: u32) -> Option<(u
         })
 }
 
+/// An operation with these values: one within the instruction if all channels agree on it.
+fn step(op: AluOp, values: Vec<i32>) -> Step {
+    let operand = match values.split_first() {
+        Some((&first, rest))
+            if i16::try_from(first).is_ok() && rest.iter().all(|&v| v == first) =>
+        {
+            Operand::Imm(first)
+        }
+        _ => Operand::Vector(values),
+    };
+    Step { op, operand }
+}
+
 /// The steps for accumulators that are first cut to `ranges`.
 fn steps(requant: &Requant, channels: &[Channel], ranges: &[(i64, i64)]) -> Vec<Step> {
     let mut out = Vec::new();
-    let mut push = |op, values: Vec<i32>| {
-        let operand = match values.split_first() {
-            Some((&first, rest))
-                if i16::try_from(first).is_ok() && rest.iter().all(|&v| v == first) =>
-            {
-                Operand::Imm(first)
-            }
-            _ => Operand::Vector(values),
-        };
-        out.push(Step { op, operand });
-    };
+    let mut push = |op, values| out.push(step(op, values));
     let each = || channels.iter().zip(ranges);
     if each().any(|(ch, r)| ch.low < r.0) {
         push(AluOp::Max, ranges.iter().map(|r| r.0 as i32).collect());
@@ -301,6 +359,37 @@ mod tests {
                     for a in inner.chain([low, high]) {
                         prop_assert_eq!(run(&steps, a, c, bits), meaning(&requant, a, c));
                     }
+                }
+            }
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2000))]
+
+        #[test]
+        fn powers_of_two_take_no_multiplication(
+            channels in prop::collection::vec(
+                (0u32..16, -1i64 << 24..1 << 24, -1i64 << 24..1 << 24, 0i64..1 << 24),
+                1..4,
+            ),
+            clip in (-128i32..128, 0i32..256),
+            probes in prop::collection::vec(any::<u64>(), 20),
+        ) {
+            let requant = Requant {
+                mult: channels.iter().map(|c| 1 << c.0).collect(),
+                add: channels.iter().map(|c| c.1).collect(),
+                shift: 15,
+                lo: clip.0,
+                hi: (clip.0 + clip.1).min(127),
+            };
+            let bounds: Vec<(i64, i64)> = channels.iter().map(|c| (c.2, c.2 + c.3)).collect();
+            let steps = select(&requant, &bounds, 32).expect("it fits");
+            prop_assert!(steps.len() <= 4 && steps.iter().all(|s| s.op != AluOp::Mul));
+            for (c, &(low, high)) in bounds.iter().enumerate() {
+                for p in &probes {
+                    let a = low + (p % (high - low + 1) as u64) as i64;
+                    prop_assert_eq!(run(&steps, a, c, 32), meaning(&requant, a, c));
                 }
             }
         }

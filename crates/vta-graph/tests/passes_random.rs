@@ -256,7 +256,11 @@ fn options(dice: &mut Dice) -> QuantOptions {
             RangeMethod::Percentile(0.99),
         ]),
         scheme: dice.pick(&[Scheme::Symmetric, Scheme::Asymmetric]),
-        mode: dice.pick(&[RequantMode::Multiply, RequantMode::Shift]),
+        mode: dice.pick(&[
+            RequantMode::Multiply,
+            RequantMode::ChannelShift,
+            RequantMode::Shift,
+        ]),
         equalize: dice.flag(),
         correct_bias: dice.flag(),
     }

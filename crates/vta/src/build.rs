@@ -165,6 +165,7 @@ fn choices(quant: &QuantOptions) -> String {
     };
     let mode = match quant.mode {
         RequantMode::Multiply => "multiply and shift",
+        RequantMode::ChannelShift => "a shift for each channel",
         RequantMode::Shift => "shift",
     };
     format!("{scheme}, {method}, {mode}")

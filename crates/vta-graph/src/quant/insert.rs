@@ -4,7 +4,7 @@ use super::calibrate::Ranges;
 use super::plan::Plan;
 use super::range::{RangeMethod, Scheme, choose, params, up_to_power_of_two};
 use super::target::QuantTarget;
-use super::weight::{self, Limits};
+use super::weight::{self, Limits, Multiples};
 use crate::{DType, Graph, GraphError, Node, Op, Quant, Tensor, ValueId};
 
 /// How scales are realized.
@@ -12,6 +12,9 @@ use crate::{DType, Graph, GraphError, Node, Op, Quant, Tensor, ValueId};
 pub enum RequantMode {
     /// A multiplier for each output channel, then a shift.
     Multiply,
+    /// A shift for each output channel: the multipliers are powers of two, which saves an operation and costs a
+    /// channel up to one bit of its weights.
+    ChannelShift,
     /// A shift alone: all scales of activations are powers of two, and the weights of a layer
     /// have one scale, which makes the factor between sum and result one too.
     Shift,
@@ -42,7 +45,7 @@ impl Default for QuantOptions {
             target: QuantTarget::default(),
             method: RangeMethod::Mse,
             scheme: Scheme::Asymmetric,
-            mode: RequantMode::Multiply,
+            mode: RequantMode::ChannelShift,
             equalize: true,
             correct_bias: true,
         }
@@ -52,7 +55,7 @@ impl Default for QuantOptions {
 impl QuantOptions {
     /// Whether residuals may be added to the sums of convolutions.
     fn adds_residuals(&self) -> bool {
-        self.target.residuals && self.mode == RequantMode::Multiply
+        self.target.residuals && self.mode != RequantMode::Shift
     }
 }
 
@@ -228,6 +231,10 @@ impl Layer<'_> {
         let residual = self.residual.map(f64::from);
         let reserved = residual.map_or(0, |_| most * (hi - lo));
         let limits = Limits {
+            multiples: match self.options.mode {
+                RequantMode::Multiply => Multiples::Whole,
+                _ => Multiples::PowersOfTwo,
+            },
             step: sy / sx / f64::from(target.single_shift(self.activation)).exp2(),
             input: (hi - zero_point).max(zero_point - lo) as f64,
             input_scale: sx,
@@ -235,8 +242,9 @@ impl Layer<'_> {
         };
         let mut scales = weight::channel_scales(weight, bias, self.weight, &limits);
         match residual {
-            Some(sr) => weight::suit_residual(&mut scales, sr / sx, limits.step, most as f64)
-                .then_some(scales),
+            Some(sr) => {
+                weight::suit_residual(&mut scales, sr / sx, &limits, most as f64).then_some(scales)
+            }
             None => Some(scales),
         }
     }

@@ -7,12 +7,44 @@ pub(super) struct Limits {
     /// Scales are whole multiples of it: they make a channel's multiplier a whole number at the shift of one
     /// operation, so that none of it is lost to rounding and nothing more is to be shifted.
     pub(super) step: f64,
+    /// Which multiples they may be.
+    pub(super) multiples: Multiples,
     /// Largest magnitude of the input as an integer, zero point subtracted.
     pub(super) input: f64,
     /// Scale of the input.
     pub(super) input_scale: f64,
     /// Largest value of the accumulator.
     pub(super) acc_max: f64,
+}
+
+/// Which multipliers a channel may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Multiples {
+    /// Whole numbers.
+    Whole,
+    /// Powers of two, which are a shift.
+    PowersOfTwo,
+}
+
+impl Multiples {
+    /// The largest that is no more than `m`, if there is one, and the next.
+    fn around(self, m: f64) -> [f64; 2] {
+        let m = m.max(1.0);
+        match self {
+            Multiples::Whole => [m.floor(), m.floor() + 1.0],
+            Multiples::PowersOfTwo => [m.log2().floor().exp2(), m.log2().floor().exp2() * 2.0],
+        }
+    }
+
+    /// The smallest that is no less than `m`, up to rounding.
+    pub(super) fn at_least(self, m: f64) -> f64 {
+        let [below, above] = self.around(m);
+        if m <= below * (1.0 + 1e-9) {
+            below
+        } else {
+            above
+        }
+    }
 }
 
 /// Candidates for a scale, as shares of the one that covers all weights.
@@ -30,12 +62,12 @@ pub(super) fn channel_scales(
     let rows = elements.chunks(elements.len() / bias.len());
     rows.zip(bias)
         .map(|(row, &b)| {
-            let multiple = (best_scale(row, dtype) / limits.step).floor().max(1.0);
-            let around = [multiple, multiple + 1.0].map(|m| m * limits.step);
+            let best = best_scale(row, dtype) / limits.step;
+            let around = limits.multiples.around(best).map(|m| m * limits.step);
             let [below, above] = around.map(|scale| squared_error(row, scale, dtype));
             let scale = around[usize::from(above < below)];
             let fitting = fit_accumulator(row, b.into(), scale, dtype, limits);
-            (fitting / limits.step - 1e-9).ceil() * limits.step
+            limits.multiples.at_least(fitting / limits.step) * limits.step
         })
         .collect()
 }
@@ -46,14 +78,16 @@ pub(super) fn channel_scales(
 ///
 /// The factor times the multiplier of the sums is a constant of the layer: where the factor is small and
 /// rounds badly, a multiplier that fits it is close.
-pub(super) fn suit_residual(scales: &mut [f64], ratio: f64, step: f64, most: f64) -> bool {
+pub(super) fn suit_residual(scales: &mut [f64], ratio: f64, limits: &Limits, most: f64) -> bool {
     const SLACK: f64 = 1.0 / 64.0;
+    let step = limits.step;
     let product = ratio / step;
     for scale in scales {
-        let multiplier = (*scale / step).round().max((product / most).ceil());
+        let least = limits.multiples.at_least(product / most);
+        let multiplier = (*scale / step).round().max(least);
         let factor = (product / multiplier).round().max(1.0);
         let error = |m: f64| (factor * m / product - 1.0).abs();
-        let fitted = (product / factor).round().max(1.0);
+        let fitted = limits.multiples.at_least((product / factor).round());
         let multiplier = if error(fitted) < error(multiplier) {
             fitted
         } else {

@@ -66,7 +66,7 @@ struct Quantization {
     /// Where zero lies in the integers [default: asymmetric].
     #[arg(long, value_name = "SCHEME")]
     zero: Option<Zero>,
-    /// How scales are carried out [default: multiply].
+    /// How scales are carried out [default: channel-shift].
     #[arg(long, value_name = "HOW")]
     requant: Option<Requant>,
     /// Leave the ranges of channels as they are.
@@ -89,6 +89,8 @@ enum Zero {
 enum Requant {
     /// By a multiplier for each channel and a shift.
     Multiply,
+    /// By a shift for each channel.
+    ChannelShift,
     /// By a shift alone.
     Shift,
 }
@@ -152,6 +154,7 @@ impl Quantization {
             }),
             mode: self.requant.map_or(default.mode, |requant| match requant {
                 Requant::Multiply => RequantMode::Multiply,
+                Requant::ChannelShift => RequantMode::ChannelShift,
                 Requant::Shift => RequantMode::Shift,
             }),
             equalize: default.equalize && !self.no_equalize,
