@@ -63,7 +63,8 @@ impl Arena {
                 arena.own.insert((*id, add::IDENTITY), at);
             }
         }
-        let lifetimes = lifetimes(graph, segments);
+        let parts = parts(graph, design);
+        let lifetimes = whole(lifetimes(graph, segments), &parts);
         let mut shared = Vec::new();
         for (&v, &(first, last)) in &lifetimes {
             let elems = graph.value(v).ty.len();
@@ -92,6 +93,10 @@ impl Arena {
             arena.values.insert(*v, arena.end + offset);
         }
         arena.end += span;
+        // A result comes after its operands, so that its own place is known before theirs.
+        for (&part, &(result, offset)) in parts.iter().rev() {
+            arena.values.insert(part, arena.values[&result] + offset);
+        }
         arena
     }
 
@@ -127,6 +132,36 @@ impl Arena {
     }
 }
 
+/// Of each operand of a concatenation: the result, and its place there in bytes.
+fn parts(graph: &Graph, design: &Design) -> BTreeMap<ValueId, (ValueId, u64)> {
+    let mut out = BTreeMap::new();
+    for node in graph.nodes.iter().filter(|n| n.op == Op::VtaConcat) {
+        let mut offset = 0;
+        for &v in &node.inputs {
+            out.insert(v, (node.output, offset as u64));
+            let elems = graph.value(v).ty.len();
+            offset += bits::packed_bytes(elems, design.inp_bits()).expect("a checked shape");
+        }
+    }
+    out
+}
+
+/// The lifetimes of whole tensors: those of its parts are a result's own.
+fn whole(
+    lifetimes: BTreeMap<ValueId, (usize, usize)>,
+    parts: &BTreeMap<ValueId, (ValueId, u64)>,
+) -> BTreeMap<ValueId, (usize, usize)> {
+    let mut out: BTreeMap<ValueId, (usize, usize)> = BTreeMap::new();
+    for (mut v, (first, last)) in lifetimes {
+        while let Some(&(result, _)) = parts.get(&v) {
+            v = result;
+        }
+        let life = out.entry(v).or_insert((first, last));
+        *life = (life.0.min(first), life.1.max(last));
+    }
+    out
+}
+
 /// The elements of a narrow tensor as they lie in device memory.
 fn dense(tensor: &Tensor, bits: u32) -> Vec<u8> {
     let mut out = Vec::new();
@@ -138,6 +173,8 @@ fn dense(tensor: &Tensor, bits: u32) -> Vec<u8> {
 fn border_fill(graph: &Graph, v: ValueId) -> Option<i8> {
     let node = graph.nodes.iter().find(|n| n.output == v)?;
     let layout = match &node.op {
+        // Operands of one border; the host stores its own whole.
+        Op::VtaConcat => return node.inputs.iter().find_map(|&v| border_fill(graph, v)),
         Op::VtaConv(c) => &c.out_layout,
         Op::VtaAdd { out_layout, .. } => out_layout,
         Op::VtaMaxPool(p) | Op::VtaSumPool(p, _) => &p.out_layout,

@@ -114,6 +114,12 @@ pub fn partition(graph: &Graph, design: &Design, options: &CompileOptions) -> Pa
                     out.host.insert(id, why);
                 }
             },
+            Op::Concat { axis } => match concat(graph, node, *axis, &out.chosen, design) {
+                Ok(()) => out.chosen.push(id),
+                Err(why) => {
+                    out.host.insert(id, why);
+                }
+            },
             Op::QAdd(..) => match addition(graph, node, &ranges, design) {
                 Ok(steps) => {
                     out.chosen.push(id);
@@ -127,6 +133,11 @@ pub fn partition(graph: &Graph, design: &Design, options: &CompileOptions) -> Pa
                 out.host.insert(id, host_reason(op).to_string());
             }
         }
+    }
+    while let Some(id) = pack::unshareable(graph, &out.chosen) {
+        out.chosen.retain(|&c| c != id);
+        let why = "its result and its operands are padded with different values";
+        out.host.insert(id, why.to_string());
     }
     out
 }
@@ -326,6 +337,47 @@ fn addend(
         return Err("the design has no diagonal weights to add a residual with".to_string());
     }
     ranges[x.0 as usize].ok_or("its residual has no proven interval".to_string())
+}
+
+/// Whether the operands of a concatenation can be stored side by side in the first place.
+fn concat(
+    graph: &Graph,
+    node: &Node,
+    axis: usize,
+    chosen: &[NodeId],
+    design: &Design,
+) -> Result<(), String> {
+    let [n, ..] = four(graph, node.output)?;
+    width(
+        "result",
+        graph.value(node.output).ty.dtype,
+        design.out_bits(),
+    )?;
+    if axis != 1 {
+        return Err("it joins another axis than channels".to_string());
+    }
+    if n > design.batch() {
+        return Err(format!(
+            "the images of its batch of {n} do not lie in the {} rows of one register",
+            design.batch()
+        ));
+    }
+    let whole = |v: &ValueId| graph.value(*v).ty.shape[1] % design.block_out() == 0;
+    let (_, first) = node.inputs.split_last().expect("an operand at least");
+    if !first.iter().all(whole) {
+        return Err(format!(
+            "the channels of an operand do not fill whole blocks of {}",
+            design.block_out()
+        ));
+    }
+    if node.inputs.iter().any(|&v| graph.constant(v).is_some()) {
+        return Err("an operand is constant".to_string());
+    }
+    let mut made = chosen.iter().map(|&id| graph.node(id).output);
+    if !made.any(|v| node.inputs.contains(&v)) {
+        return Err("its operands are made on the host".to_string());
+    }
+    Ok(())
 }
 
 fn addition(

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use vta_graph::passes::{dense_to_conv, fold_bias, im2col, pack, pool_sums};
+use vta_graph::passes::{
+    dense_to_conv, fold_bias, im2col, pack, part_concats, pool_sums, rescale_to_pool,
+};
 use vta_graph::{Graph, NodeId, Op, ValueId};
 use vta_isa::{Design, PAGE_BYTES};
 use vta_program::{
@@ -50,6 +52,8 @@ pub fn compile_with(
     let mut graph = integer.clone();
     if options.offload == Offload::All {
         dense_to_conv::run(&mut graph)?;
+        rescale_to_pool::run(&mut graph)?;
+        part_concats::run(&mut graph)?;
     }
     fold_bias::run(&mut graph)?;
     let (mut graph, partition) = arranged(graph, design, options)?;
@@ -130,11 +134,11 @@ fn nests(
     let accelerated = origin
         .iter()
         .enumerate()
-        .filter_map(|(i, id)| Some((i, (*id)?)));
+        .filter_map(|(i, id)| Some((i, partition.selected.get(&(*id)?)?)));
     accelerated
-        .map(|(i, old)| {
+        .map(|(i, selected)| {
             let node = &graph.nodes[i];
-            let lowered = lower::lower(graph, node, &partition.selected[&old], design, options);
+            let lowered = lower::lower(graph, node, selected, design, options);
             let lowered = lowered.map_err(|source| CompileError::Lower {
                 node: node.name.clone(),
                 source,
@@ -218,11 +222,9 @@ fn emit(
         let stream = streams.len();
         let stream_error = |source| CompileError::Stream { stream, source };
         let mut sequence = Vec::new();
-        for (&id, end) in segment
-            .nodes
-            .iter()
-            .zip([End::Low, End::High].into_iter().cycle())
-        {
+        let has_nest = |id: &&NodeId| lowered.contains_key(id);
+        let nodes: Vec<&NodeId> = segment.nodes.iter().filter(has_nest).collect();
+        for (&&id, end) in nodes.iter().zip([End::Low, End::High].into_iter().cycle()) {
             let (nest, params) = (&lowered[&id].scheduled, arena.params(graph, id));
             let walked = emit::walk(design, nest, &params, end);
             sequence.push(walked.map_err(|error| CompileError::Lower {
@@ -231,7 +233,7 @@ fn emit(
             })?);
         }
         let ordered = tokens::order(sequence, design, options.latency_hiding);
-        for (&id, steps) in segment.nodes.iter().zip(ordered) {
+        for (&id, steps) in nodes.into_iter().zip(ordered) {
             let first = commands.insns().len() as u32;
             lower::append(steps, &mut commands).map_err(stream_error)?;
             let range = InsnRange {
@@ -274,7 +276,10 @@ fn placement(
     for segment in segments {
         for &id in &segment.nodes {
             let node = graph.node(id);
-            let (device, reason) = if segment.accelerated {
+            let (device, reason) = if node.op == Op::VtaConcat {
+                let reason = "its operands are stored side by side in the first place";
+                (Place::Vta, reason.to_string())
+            } else if segment.accelerated {
                 (
                     Place::Vta,
                     format!(

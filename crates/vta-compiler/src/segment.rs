@@ -15,7 +15,7 @@ pub struct Segment {
 pub fn is_accelerated(op: &Op) -> bool {
     matches!(
         op,
-        Op::VtaConv(_) | Op::VtaAdd { .. } | Op::VtaMaxPool(_) | Op::VtaSumPool(..)
+        Op::VtaConv(_) | Op::VtaAdd { .. } | Op::VtaMaxPool(_) | Op::VtaSumPool(..) | Op::VtaConcat
     )
 }
 

@@ -152,3 +152,36 @@ fn additions_run_on_the_accelerator_of_every_design() {
         }
     }
 }
+
+#[test]
+fn concatenations_take_no_instruction() {
+    for design in designs() {
+        let conv = Layer {
+            kind: 0,
+            channels: 32,
+            kernel: [1, 1],
+            stride: [1, 1],
+            dilation: [1, 1],
+            pads: [0; 4],
+            zero_point: 0,
+            shift: 4,
+            clip: (-128, 127),
+            seed: 8,
+        };
+        let concat = Layer {
+            kind: 9,
+            seed: 9,
+            ..conv.clone()
+        };
+        let graph = network(&design, [1, 1, 9, 9], &[conv, concat]);
+        let compiled = vta_compiler::compile(&graph, &design).expect("it compiles");
+        let placement = &compiled.program.placement;
+        if design.has_alu(AluOp::Mul) {
+            let at = placement.iter().position(|p| p.op == "vta.concat");
+            let at = at.unwrap_or_else(|| panic!("{placement:?}"));
+            assert_eq!(compiled.program.layers[at].insns, None);
+        } else {
+            assert!(placement.iter().any(lacks_mul), "{placement:?}");
+        }
+    }
+}

@@ -80,6 +80,7 @@ impl Op {
             } => packed::vta_add(*shape, in_layouts, out_layout, add, inputs),
             Op::VtaMaxPool(p) => packed::vta_max_pool(p, inputs[0]),
             Op::VtaSumPool(p, requant) => packed::vta_sum_pool(p, requant, inputs[0]),
+            Op::VtaConcat => packed::vta_concat(inputs),
         }?;
         ty.checked_len()?;
         Ok(ty)
@@ -100,7 +101,7 @@ impl Op {
             Op::BatchNorm { .. } => (&["x", "scale", "bias", "mean", "var"], 5),
             Op::MatMul | Op::Add | Op::Sub | Op::Mul | Op::Div => (&["a", "b"], 2),
             Op::QAdd(..) | Op::VtaAdd { .. } => (&["a", "b"], 2),
-            Op::Concat { .. } => (&["x..."], 1),
+            Op::Concat { .. } | Op::VtaConcat => (&["x..."], 1),
             _ => (&["x"], 1),
         }
     }

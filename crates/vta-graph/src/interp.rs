@@ -213,6 +213,7 @@ fn apply(op: &Op, x: &[&Tensor], ty: &TensorType) -> Result<Tensor, String> {
         } => packed::vta_add(*shape, in_layouts, out_layout, add, x, ty),
         Op::VtaMaxPool(p) => packed::vta_max_pool(p, x[0], ty),
         Op::VtaSumPool(p, requant) => packed::vta_sum_pool(p, requant, x[0], ty),
+        Op::VtaConcat => arrange::concat(1, x),
     };
     Ok(Tensor::new(ty.clone(), data))
 }

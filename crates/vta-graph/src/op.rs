@@ -58,6 +58,21 @@ pub struct PoolAttrs {
 }
 
 impl PoolAttrs {
+    /// A window of one position.
+    pub fn unit() -> PoolAttrs {
+        let window = Window {
+            kernel: [1, 1],
+            stride: [1, 1],
+            dilation: [1, 1],
+            pads: [0; 4],
+        };
+        PoolAttrs {
+            window,
+            extra: [0, 0],
+            count_include_pad: false,
+        }
+    }
+
     /// The window with `extra` as part of its padding: where padding holds what adds nothing,
     /// the two are one.
     pub fn whole_window(&self) -> Window {
@@ -412,6 +427,10 @@ pub enum Op {
     /// `mult` and `add` have one element or one for each lane of each channel block. The
     /// result has the operand's type.
     VtaSumPool(PackedPool, Requant),
+    /// `x...`, blocked tensors of one blocking and border: their channel blocks one after the other. It takes
+    /// no instruction: where the registers have the rows of the whole batch, the operands are stored in their
+    /// places within the result.
+    VtaConcat,
 }
 
 impl Op {
@@ -455,6 +474,7 @@ impl Op {
             Op::VtaAdd { .. } => "vta.add",
             Op::VtaMaxPool(_) => "vta.max_pool",
             Op::VtaSumPool(..) => "vta.sum_pool",
+            Op::VtaConcat => "vta.concat",
         }
     }
 }

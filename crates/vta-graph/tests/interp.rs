@@ -291,7 +291,7 @@ proptest! {
 
     #[test]
     fn arrangements(mut dice in dice()) {
-        for kind in ["reshape", "transpose", "concat", "pad", "im2col", "slice"] {
+        for kind in ["reshape", "transpose", "concat", "vta.concat", "pad", "im2col", "slice"] {
             let (op, operands) = dice.op(kind);
             let nd: Vec<Nd> = operands.iter().map(Nd::new).collect();
             check(&op, &operands, 0.0, |i| match &op {
@@ -301,12 +301,13 @@ proptest! {
                     perm.iter().zip(i).for_each(|(&p, &i)| from[p] = i);
                     nd[0].at(&from)
                 }
-                Op::Concat { axis } => {
+                Op::Concat { .. } | Op::VtaConcat => {
+                    let axis = if let Op::Concat { axis } = &op { *axis } else { 1 };
                     let mut i = i.to_vec();
                     let part = nd.iter().find(|part| {
-                        let here = i[*axis] < part.shape[*axis];
+                        let here = i[axis] < part.shape[axis];
                         if !here {
-                            i[*axis] -= part.shape[*axis];
+                            i[axis] -= part.shape[axis];
                         }
                         here
                     });

@@ -84,6 +84,14 @@ impl LoopNest {
                 return Some(affine);
             };
             let (var, extent) = &self.loops[position];
+            if extent.as_const() == Some(1) {
+                // The one value is exact, inside a quotient too.
+                affine = affine
+                    .to_expr()
+                    .substitute(var, &Expr::Const(0))
+                    .as_affine();
+                continue;
+            }
             let opaque = affine
                 .terms()
                 .find(|(term, _)| !matches!(term, Expr::Var(_)) && term.mentions(var));
@@ -194,6 +202,19 @@ mod tests {
         assert_eq!((nest.lower(&y), nest.upper(&y)), (Some(0), Some(27)));
         let extent = nest.greatest(&var("yi").as_affine(), 1).unwrap();
         assert_eq!(extent.to_expr().to_string(), "min(8, 28 - 8 * yo) - 1");
+    }
+
+    #[test]
+    fn a_single_iteration_is_exact_inside_a_quotient() {
+        let mut nest = LoopNest::new();
+        nest.push("co".into(), 4.into());
+        nest.push("ci".into(), 1.into());
+        let group = ((var("co") + var("ci")) / 3 * 3).as_affine();
+        let bounds = [nest.least(&group, 1), nest.greatest(&group, 1)];
+        assert_eq!(
+            bounds.map(|b| b.unwrap().to_expr().to_string()),
+            ["3 * (co / 3)"; 2]
+        );
     }
 
     #[test]

@@ -116,7 +116,11 @@ impl Layer {
 /// A layer of any kind.
 pub(crate) fn layer() -> impl Strategy<Value = Layer> {
     (
-        (0u8..9, 1usize..40, any::<u64>()),
+        (
+            0u8..11,
+            prop_oneof![1usize..40, Just(8), Just(16), Just(32)],
+            any::<u64>(),
+        ),
         (
             prop::array::uniform2(1usize..4),
             prop::array::uniform2(1usize..3),
@@ -248,7 +252,7 @@ impl Builder<'_> {
                     // The shape of its input, so that there is a residual.
                     (l.channels, l.kernel, l.pads) = (c, [3, 3], [1; 4]);
                     (l.stride, l.dilation) = ([1, 1], [1, 1]);
-                } else if groups == c {
+                } else if l.kind == 2 {
                     l.channels = c;
                 }
                 l.channels = l.channels.next_multiple_of(groups);
@@ -326,6 +330,23 @@ impl Builder<'_> {
                 let channels = if l.seed % 2 == 0 { 1 } else { c };
                 let requant = self.requant(l, channels, &mut n);
                 let y = self.node(Op::Requantize(requant, self.narrow()), &[sums])?;
+                self.values.push((y, next_zero));
+            }
+            (9, &[batch, _, h, w]) => {
+                // With itself, another, or both.
+                let fits = |v: &ValueId| {
+                    let shape = &self.graph.value(*v).ty.shape;
+                    matches!(shape[..], [n, _, y, x] if (n, y, x) == (batch, h, w))
+                };
+                let all = self.values.iter().map(|(v, _)| *v).filter(fits);
+                let parts: Vec<ValueId> =
+                    all.skip(l.seed as usize % 2).take(2).chain([x]).collect();
+                let y = self.node(Op::Concat { axis: 1 }, &parts)?;
+                self.values.push((y, zero_point));
+            }
+            (10, &[_, c, _, _]) => {
+                let requant = self.requant(l, c, &mut n);
+                let y = self.node(Op::Requantize(requant, self.narrow()), &[x])?;
                 self.values.push((y, next_zero));
             }
             (7, _) => {

@@ -136,6 +136,15 @@ pub(super) fn vta_max_pool(p: &PackedPool, x: &TensorType) -> Inferred {
     pooled(p, x)
 }
 
+/// Operands of the same border have the same rows and columns.
+pub(super) fn vta_concat(parts: &[&TensorType]) -> Inferred {
+    for part in parts {
+        expect_narrow("x", part)?;
+        expect_rank::<6>("x", part)?;
+    }
+    super::arrange::concat(1, parts)
+}
+
 pub(super) fn vta_sum_pool(p: &PackedPool, requant: &Requant, x: &TensorType) -> Inferred {
     let ty = pooled(p, x)?;
     let lanes = ty.shape[1].checked_mul(p.out_layout.lanes);

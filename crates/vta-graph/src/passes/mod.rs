@@ -16,7 +16,9 @@ pub mod fold_constants;
 pub mod im2col;
 pub mod lower_qdq;
 pub mod pack;
+pub mod part_concats;
 pub mod pool_sums;
+pub mod rescale_to_pool;
 pub mod sink_transposes;
 pub mod unsigned_to_signed;
 
@@ -77,6 +79,16 @@ pub const ALL: &[Pass] = &[
         name: "fold_bias",
         doc: "move the bias of a quantized convolution into its requantization",
         run: fold_bias::run,
+    },
+    Pass {
+        name: "rescale_to_pool",
+        doc: "make a rescaling of narrow values a sum over windows of one position",
+        run: rescale_to_pool::run,
+    },
+    Pass {
+        name: "part_concats",
+        doc: "copy operands that two concatenations have in common",
+        run: part_concats::run,
     },
     Pass {
         name: "im2col",

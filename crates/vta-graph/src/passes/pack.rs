@@ -8,9 +8,12 @@
 //! a constant of each channel, and padding that stands for `z` becomes a border that holds it.
 //! The padding of a maximum becomes a border of a value that never wins.
 
+mod border;
+
 use std::collections::BTreeMap;
 
-use crate::quant::bounds::value_bounds;
+use border::Border;
+
 use crate::{
     BlockedLayout, DType, Graph, GraphError, Node, NodeId, Op, PackedConv, PackedPool, PoolAttrs,
     Requant, Tensor, TensorType, ValueId, Window,
@@ -32,14 +35,18 @@ pub struct Registers {
 ///
 /// A chosen `qconv` has a constant weight, no bias, and as its only reader a chosen `requantize`,
 /// or a chosen `qaccumulate` or `max_pool` with such a reader; a chosen `qsum_pool` has such a reader; a chosen `qadd` has rank 4; the input of
-/// a chosen `max_pool` with padding has a [`max_pool_fill`].
+/// a chosen `max_pool` with padding has a [`max_pool_fill`]; a chosen `concat` joins channels of whole blocks but for
+/// its last operand, and is not [`unshareable`].
 pub fn run(
     graph: &mut Graph,
     chosen: &[NodeId],
     regs: Registers,
 ) -> Result<Vec<Option<NodeId>>, GraphError> {
     let old = std::mem::take(graph);
-    let borders = borders(&old, chosen);
+    let borders = border::borders(&old, chosen).map_err(|id| {
+        let node = &old.node(id).name;
+        GraphError::Invalid(format!("`{node}` and its operands have different borders"))
+    })?;
     let mut p = Packer {
         new: Graph::new(&old.name),
         plain: BTreeMap::new(),
@@ -61,6 +68,7 @@ pub fn run(
             Op::Requantize(requant, dtype) if is_chosen => p.requantized(node, requant, *dtype)?,
             Op::MaxPool(pool) if is_chosen => p.max_pool(node, pool)?,
             Op::QAdd(add, dtype) if is_chosen => p.add(node, add, *dtype)?,
+            Op::Concat { .. } if is_chosen => p.concat(node)?,
             _ => p.host(node)?,
         }
         if is_chosen && !is_sums(&old, node) {
@@ -83,30 +91,10 @@ fn is_sums(graph: &Graph, node: &Node) -> bool {
     graph.value(node.output).ty.dtype == DType::I32
 }
 
-/// The border of each value that some chosen operator pads with something other than 0.
-fn borders(graph: &Graph, chosen: &[NodeId]) -> BTreeMap<ValueId, ([usize; 4], i32)> {
-    let ranges = value_bounds(graph);
-    let mut out: BTreeMap<ValueId, ([usize; 4], i32)> = BTreeMap::new();
-    for &id in chosen {
-        let node = graph.node(id);
-        let (pads, fill) = match &node.op {
-            Op::MaxPool(pool) if !is_sums(graph, node) => {
-                let low = ranges[node.inputs[0].0 as usize].map_or(0, |r| r.0);
-                let fill = max_pool_fill(graph, node.inputs[0], low);
-                (pool.whole_window().pads, fill.unwrap_or(0))
-            }
-            op => zero_padding(op).unwrap_or_default(),
-        };
-        if pads == [0; 4] || fill == 0 {
-            continue;
-        }
-        let (border, old) = out.entry(node.inputs[0]).or_insert(([0; 4], fill));
-        debug_assert_eq!(*old, fill, "a tensor has one zero point");
-        for (have, want) in border.iter_mut().zip(pads) {
-            *have = (*have).max(want);
-        }
-    }
-    out
+/// The first of the chosen concatenations whose result and operands cannot be stored in one place, because they
+/// are padded with different values.
+pub fn unshareable(graph: &Graph, chosen: &[NodeId]) -> Option<NodeId> {
+    border::borders(graph, chosen).err()
 }
 
 /// The padding of an operator that reads it as the zero point, and that zero point.
@@ -140,7 +128,7 @@ struct Packer<'a> {
     plain: BTreeMap<ValueId, ValueId>,
     /// New values by old ones and lanes, in a blocked layout.
     packed: BTreeMap<(ValueId, usize), (ValueId, BlockedLayout)>,
-    borders: BTreeMap<ValueId, ([usize; 4], i32)>,
+    borders: BTreeMap<ValueId, Border>,
     regs: Registers,
 }
 
@@ -313,6 +301,24 @@ impl Packer<'_> {
             add: add.clone(),
         };
         self.accelerated(&node.name, op, dtype, &[a, b], node.output, out_layout)
+    }
+
+    fn concat(&mut self, node: &Node) -> Result<(), GraphError> {
+        let lanes = self.regs.block_out;
+        let parts = node.inputs.iter().map(|&v| self.packed(v, lanes));
+        let parts = parts
+            .map(|part| Ok(part?.0))
+            .collect::<Result<Vec<_>, GraphError>>()?;
+        let dtype = self.old.value(node.output).ty.dtype;
+        let layout = self.layout(node.output, lanes);
+        self.accelerated(
+            &node.name,
+            Op::VtaConcat,
+            dtype,
+            &parts,
+            node.output,
+            layout,
+        )
     }
 
     fn sum_pool(

@@ -300,7 +300,9 @@ impl Fields for Op {
                 p.fields(v)?;
                 v.field("requant", requant)
             }
-            Op::Dense | Op::MatMul | Op::Relu | Op::Sigmoid | Op::GlobalAvgPool => Ok(()),
+            Op::Dense | Op::MatMul | Op::Relu | Op::Sigmoid | Op::GlobalAvgPool | Op::VtaConcat => {
+                Ok(())
+            }
             Op::Add | Op::Sub | Op::Mul | Op::Div => Ok(()),
         }
     }
@@ -460,6 +462,7 @@ pub(super) fn blank(name: &str, dtype: DType) -> Option<Op> {
         },
         Op::VtaMaxPool(packed_pool()),
         Op::VtaSumPool(packed_pool(), requant()),
+        Op::VtaConcat,
     ];
     all.into_iter().find(|op| op.name() == name)
 }

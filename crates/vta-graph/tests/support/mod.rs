@@ -8,7 +8,7 @@ use vta_graph::{
 };
 
 /// Every operator's name in the text form.
-pub(crate) const KINDS: [&str; 37] = [
+pub(crate) const KINDS: [&str; 38] = [
     "conv",
     "dense",
     "matmul",
@@ -46,6 +46,7 @@ pub(crate) const KINDS: [&str; 37] = [
     "vta.add",
     "vta.max_pool",
     "vta.sum_pool",
+    "vta.concat",
 ];
 
 /// Choices that proptest made and can make smaller; zeros once they run out.
@@ -558,6 +559,17 @@ impl Dice {
             "vta.max_pool" => {
                 let (pool, x) = self.packed_pool(narrow);
                 (Op::VtaMaxPool(pool), vec![x])
+            }
+            "vta.concat" => {
+                let (batch, lanes) = (self.range(1, 2), self.range(1, 4));
+                let layout = self.layout(batch, lanes, narrow);
+                let parts = (0..self.range(1, 3))
+                    .map(|_| {
+                        let shape = [n, self.range(1, 5), h, w];
+                        self.tensor(narrow, layout.packed_shape(shape).expect("small"))
+                    })
+                    .collect();
+                (Op::VtaConcat, parts)
             }
             "vta.sum_pool" => {
                 let (pool, x) = self.packed_pool(narrow);
