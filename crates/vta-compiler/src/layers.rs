@@ -24,8 +24,11 @@ pub(crate) fn layers(
         .map(|id| {
             let node = graph.node(*id);
             let schedule = schedules.get(id).copied().unwrap_or_default();
+            let (input, output, window) = shape(graph, node);
             Layer {
-                shape: shape(graph, node),
+                input,
+                output,
+                window,
                 macs: graph.macs(node),
                 schedule: schedule.to_owned(),
                 insns: emitted.get(id).copied().filter(|range| range.count > 0),
@@ -35,52 +38,42 @@ pub(crate) fn layers(
 }
 
 /// Logical extents of what a node reads first and of what it makes, and its window.
-fn shape(graph: &Graph, node: &Node) -> String {
-    let packed = |value| graph.value(value).ty.shape.as_slice();
+fn shape(graph: &Graph, node: &Node) -> (Vec<usize>, Vec<usize>, String) {
+    let packed = |value| graph.value(value).ty.shape.clone();
     let first = node.inputs.first().map(|&value| packed(value));
+    let first = first.unwrap_or_default();
+    let same = |shape: &[usize]| (shape.to_vec(), shape.to_vec(), String::new());
     match &node.op {
         Op::VtaConv(conv) => {
-            let mut text = windowed(&conv.in_shape, &conv.out_shape, &conv.window);
+            let (from, to, mut text) = windowed(&conv.in_shape, &conv.out_shape, &conv.window);
             if conv.groups != 1 {
                 text += &format!(" groups {}", conv.groups);
             }
             if let Some(pool) = &conv.pool {
                 text += &format!(", max {}", slid(pool));
             }
-            text
+            (from, to, text)
         }
         Op::VtaMaxPool(pool) | Op::VtaSumPool(pool, _) => {
             windowed(&pool.in_shape, &pool.out_shape, &pool.window)
         }
-        Op::VtaAdd { shape, .. } => extents(shape),
-        Op::Pack(_) => first.map(extents).unwrap_or_default(),
-        Op::Unpack { shape, .. } => extents(shape),
-        _ => change(first, packed(node.output)),
+        Op::VtaAdd { shape, .. } | Op::Unpack { shape, .. } => same(shape),
+        Op::Pack(_) => same(&first),
+        _ => (first, packed(node.output), String::new()),
     }
 }
 
-fn windowed(from: &[usize], to: &[usize], window: &Window) -> String {
-    format!("{}, {}", change(Some(from), to), slid(window))
+fn windowed(from: &[usize], to: &[usize], window: &Window) -> (Vec<usize>, Vec<usize>, String) {
+    (from.to_vec(), to.to_vec(), slid(window))
 }
 
 fn slid(window: &Window) -> String {
-    let mut text = extents(&window.kernel);
-    for (name, factors) in [("stride", window.stride), ("dilation", window.dilation)] {
-        if factors != [1, 1] {
-            text += &format!(" {name} {}", extents(&factors));
+    let factors = |[rows, columns]: [usize; 2]| format!("{rows}x{columns}");
+    let mut text = factors(window.kernel);
+    for (name, by) in [("stride", window.stride), ("dilation", window.dilation)] {
+        if by != [1, 1] {
+            text += &format!(" {name} {}", factors(by));
         }
     }
     text
-}
-
-fn change(from: Option<&[usize]>, to: &[usize]) -> String {
-    match from {
-        Some(from) if from != to => format!("{} to {}", extents(from), extents(to)),
-        _ => extents(to),
-    }
-}
-
-fn extents(shape: &[usize]) -> String {
-    let extents: Vec<_> = shape.iter().map(usize::to_string).collect();
-    extents.join("x")
 }

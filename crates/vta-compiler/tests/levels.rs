@@ -4,8 +4,9 @@
 mod support;
 
 use proptest::prelude::*;
-use support::{designs, input, layer, network};
-use vta_compiler::Lowered;
+use support::{designs, dice};
+use vta_compiler::{Lowered, quant_target};
+use vta_graph::random::{inputs, integer};
 use vta_graph::{BlockedLayout, Node, Op, Tensor, interp};
 use vta_isa::Design;
 use vta_tir::interp::{Array, Arrays};
@@ -85,19 +86,15 @@ proptest! {
     #[test]
     fn every_level_means_the_same(
         which in 0usize..9,
-        shape in (1usize..3, 1usize..20, 1usize..9, 1usize..9),
-        layers in prop::collection::vec(layer(), 1..4),
-        seed in any::<u64>(),
+        mut dice in dice(),
     ) {
         let design = &designs()[which];
-        let shape = shape.into();
-        let graph = network(design, shape, &layers);
-        prop_assume!(!graph.outputs.is_empty());
+        let graph = integer::draw(&mut dice, &quant_target(design));
         let compiled = vta_compiler::compile(&graph, design).expect("it compiles");
         let packed = &compiled.packed;
         let mut values: Vec<Option<Tensor>> =
             packed.values.iter().map(|v| v.constant.as_deref().cloned()).collect();
-        interp::run_with(packed, &[input(design, shape, seed)], &mut |v, t| {
+        interp::run_with(packed, &inputs(&mut dice, &graph), &mut |v, t| {
             values[v.0 as usize] = Some(t.clone());
         })
         .expect("the packed graph runs");

@@ -4,10 +4,12 @@
 mod support;
 
 use proptest::prelude::*;
-use support::{Layer, designs, input, layer, network};
-use vta_compiler::{CompileOptions, Offload};
+use support::{designs, dice};
+use vta_compiler::{CompileOptions, Offload, quant_target};
 use vta_graph::interp;
-use vta_isa::AluOp;
+use vta_graph::random::inputs;
+use vta_graph::random::integer::{Kind, Layer, draw, network};
+use vta_isa::{AluOp, Design};
 use vta_program::{Place, Placement};
 use vta_runtime::{Network, SimDevice};
 
@@ -17,18 +19,14 @@ proptest! {
     #[test]
     fn simulator_equals_interpreter(
         which in 0usize..9,
-        shape in (1usize..4, 1usize..40, 1usize..14, 1usize..14),
-        layers in prop::collection::vec(layer(), 1..6),
-        seed in any::<u64>(),
+        mut dice in dice(),
         offload in prop::sample::select(&[Offload::All, Offload::Conv, Offload::None]),
         latency_hiding in any::<bool>(),
     ) {
         let design = &designs()[which];
-        let shape = shape.into();
-        let graph = network(design, shape, &layers);
-        prop_assume!(!graph.outputs.is_empty());
-        let x = input(design, shape, seed);
-        let expected = interp::run_graph(&graph, std::slice::from_ref(&x)).expect("a valid graph");
+        let graph = draw(&mut dice, &quant_target(design));
+        let x = inputs(&mut dice, &graph);
+        let expected = interp::run_graph(&graph, &x).expect("a valid graph");
 
         let options = CompileOptions { offload, latency_hiding };
         let compiled = vta_compiler::compile_with(&graph, design, &options).expect("it compiles");
@@ -44,7 +42,7 @@ proptest! {
             Network::load(&compiled.program, SimDevice::new(design)).expect("it loads");
         // Twice: nothing of one inference may reach into the next.
         for _ in 0..2 {
-            let got = network.run(std::slice::from_ref(&x)).expect("it runs");
+            let got = network.run(&x).expect("it runs");
             prop_assert_eq!(&got, &expected);
         }
     }
@@ -57,12 +55,14 @@ fn lacks_mul(place: &Placement) -> bool {
 #[test]
 fn convolutions_run_on_the_accelerator_of_every_design() {
     // Of one group, and depthwise.
-    for (design, kind) in designs().into_iter().flat_map(|d| [(d.clone(), 0), (d, 2)]) {
+    let each = |d: Design| [(d.clone(), 1), (d, usize::MAX)];
+    for (design, groups) in designs().into_iter().flat_map(each) {
         // The narrowest accumulator holds the sums of one channel only.
         let wide = design.acc_bits() == 32;
         let layer = Layer {
-            kind,
+            kind: Kind::Conv,
             channels: 20,
+            groups,
             kernel: if wide { [3, 3] } else { [1, 1] },
             stride: [1, 1],
             dilation: [1, 1],
@@ -70,10 +70,13 @@ fn convolutions_run_on_the_accelerator_of_every_design() {
             zero_point: 0,
             shift: 4,
             clip: (-128, 127),
-            // No residual, which some designs cannot add.
-            seed: 8,
+            seed: 7,
         };
-        let graph = network(&design, [1, if wide { 3 } else { 1 }, 9, 9], &[layer]);
+        let graph = network(
+            &quant_target(&design),
+            [1, if wide { 3 } else { 1 }, 9, 9],
+            &[layer],
+        );
         let compiled = vta_compiler::compile(&graph, &design).expect("it compiles");
         let placement = &compiled.program.placement;
         let place = placement
@@ -91,9 +94,10 @@ fn convolutions_run_on_the_accelerator_of_every_design() {
 #[test]
 fn pools_run_on_the_accelerator_of_every_design() {
     for design in designs() {
-        let kinds = [6, 8].map(|kind| Layer {
+        let kinds = [Kind::MaxPool, Kind::SumPool].map(|kind| Layer {
             kind,
             channels: 1,
+            groups: 1,
             kernel: [3, 3],
             stride: [2, 2],
             dilation: [1, 1],
@@ -103,7 +107,7 @@ fn pools_run_on_the_accelerator_of_every_design() {
             clip: (-128, 127),
             seed: 8,
         });
-        let graph = network(&design, [2, 21, 9, 12], &kinds);
+        let graph = network(&quant_target(&design), [2, 21, 9, 12], &kinds);
         let compiled = vta_compiler::compile(&graph, &design).expect("it compiles");
         let placement = &compiled.program.placement;
         let pools = ["vta.max_pool", "max_pool", "vta.sum_pool", "qsum_pool"];
@@ -123,8 +127,9 @@ fn pools_run_on_the_accelerator_of_every_design() {
 fn additions_run_on_the_accelerator_of_every_design() {
     for design in designs() {
         let layer = Layer {
-            kind: 4,
+            kind: Kind::Add,
             channels: 1,
+            groups: 1,
             kernel: [1, 1],
             stride: [1, 1],
             dilation: [1, 1],
@@ -134,7 +139,7 @@ fn additions_run_on_the_accelerator_of_every_design() {
             clip: (-128, 127),
             seed: 7,
         };
-        let graph = network(&design, [2, 21, 5, 9], &[layer]);
+        let graph = network(&quant_target(&design), [2, 21, 5, 9], &[layer]);
         let compiled = vta_compiler::compile(&graph, &design).expect("it compiles");
         let host: Vec<_> = compiled
             .program
@@ -157,8 +162,9 @@ fn additions_run_on_the_accelerator_of_every_design() {
 fn concatenations_take_no_instruction() {
     for design in designs() {
         let conv = Layer {
-            kind: 0,
+            kind: Kind::Conv,
             channels: 32,
+            groups: 1,
             kernel: [1, 1],
             stride: [1, 1],
             dilation: [1, 1],
@@ -169,11 +175,11 @@ fn concatenations_take_no_instruction() {
             seed: 8,
         };
         let concat = Layer {
-            kind: 9,
+            kind: Kind::Concat,
             seed: 9,
             ..conv.clone()
         };
-        let graph = network(&design, [1, 1, 9, 9], &[conv, concat]);
+        let graph = network(&quant_target(&design), [1, 1, 9, 9], &[conv, concat]);
         let compiled = vta_compiler::compile(&graph, &design).expect("it compiles");
         let placement = &compiled.program.placement;
         if design.has_alu(AluOp::Mul) {

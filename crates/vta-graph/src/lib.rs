@@ -4,6 +4,8 @@
 //! that rewrite it (folding, quantization, fusion, packing, partition), and two reference
 //! interpreters: one in `f32`, one in exact integers, which is the oracle of the project.
 //!
+//! It also draws random graphs ([`random`]), which the tests of every level run.
+//!
 //! It is not a compiler: it knows the *shape* of the accelerator's registers (lanes, batch,
 //! operand widths) because packing and quantization depend on them, and nothing about
 //! scratchpads, instructions or time.
@@ -19,6 +21,7 @@ mod verify;
 
 pub mod passes;
 pub mod quant;
+pub mod random;
 pub use graph::{Graph, GraphError, Node, NodeId, Quant, Value, ValueId};
 pub use op::{
     AddEpilogue, BlockedLayout, ConvAttrs, Op, PackedConv, PackedPool, PoolAttrs, Requant, Window,

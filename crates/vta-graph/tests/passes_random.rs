@@ -12,225 +12,17 @@ use vta_graph::quant::bounds::{accumulator_bounds, value_bounds};
 use vta_graph::quant::{
     QuantOptions, QuantTarget, RangeMethod, RequantMode, Scheme, calibrate, equalize, post_training,
 };
+use vta_graph::random::float::{self, Size};
+use vta_graph::random::inputs;
 use vta_graph::{
-    ConvAttrs, DType, Data, Graph, Node, NodeId, Op, PoolAttrs, Quant, Requant, Tensor, TensorType,
-    ValueId, Window,
+    ConvAttrs, DType, Data, Graph, Node, NodeId, Op, Quant, Requant, Tensor, TensorType, ValueId,
+    Window,
 };
 
-/// A float tensor of eighths between -1 and 1.
-fn eighths(dice: &mut Dice, shape: impl Into<Vec<usize>>) -> Tensor {
-    let tensor = dice.tensor(DType::F32, shape);
-    let scaled = tensor.as_f32().unwrap().iter().map(|v| v / 8.0);
-    Tensor::f32(tensor.shape().to_vec(), scaled.collect())
-}
-
-/// A network under construction: every value that may still be read, by its NCHW shape.
-struct Network<'a> {
-    graph: Graph,
-    dice: &'a mut Dice,
-    at: ValueId,
-    seen: Vec<ValueId>,
-}
-
-impl Network<'_> {
-    fn shape(&self) -> Vec<usize> {
-        self.graph.value(self.at).ty.shape.clone()
-    }
-
-    fn push(&mut self, op: Op, more: &[ValueId]) {
-        let inputs = [&[self.at], more].concat();
-        let name = op.name();
-        self.at = self.graph.add_node(name, op, &inputs, name).unwrap();
-    }
-
-    fn constant(&mut self, shape: impl Into<Vec<usize>>) -> ValueId {
-        let tensor = eighths(self.dice, shape);
-        self.graph.add_constant("c", tensor)
-    }
-
-    fn window(&mut self) -> Window {
-        let shape = self.shape();
-        self.dice.window([shape[2], shape[3]])
-    }
-
-    fn conv(&mut self) {
-        let window = self.window();
-        let channels = self.shape()[1];
-        let depthwise = self.dice.flag();
-        let out = if depthwise {
-            channels
-        } else {
-            self.dice.range(1, 4)
-        };
-        let [kh, kw] = window.kernel;
-        let per_group = if depthwise { 1 } else { channels };
-        let groups = channels / per_group;
-        let mut more = vec![self.constant([out, per_group, kh, kw])];
-        if self.dice.flag() {
-            more.push(self.constant([out]));
-        }
-        self.push(Op::Conv(ConvAttrs { window, groups }), &more);
-    }
-
-    fn batch_norm(&mut self) {
-        let channels = self.shape()[1];
-        let [scale, bias, mean] = [(); 3].map(|()| self.constant([channels]));
-        let var = (0..channels).map(|_| self.dice.range(1, 9) as f32 / 4.0);
-        let var = Tensor::f32([channels], var.collect());
-        let var = self.graph.add_constant("var", var);
-        self.push(Op::BatchNorm { epsilon: 0.25 }, &[scale, bias, mean, var]);
-    }
-
-    fn by_channel(&mut self) {
-        let channels = self.shape()[1];
-        let op = self.dice.pick(&[0, 1, 2]);
-        let c = self.constant([channels, 1, 1]);
-        self.push([Op::Add, Op::Sub, Op::Mul][op].clone(), &[c]);
-    }
-
-    fn channels_last(&mut self) {
-        self.push(
-            Op::Transpose {
-                perm: vec![0, 2, 3, 1],
-            },
-            &[],
-        );
-        match self.dice.range(0, 2) {
-            0 => self.push(Op::Relu, &[]),
-            1 => {
-                let channels = self.shape()[3];
-                let c = self.constant([channels]);
-                self.push(Op::Add, &[c]);
-            }
-            _ => self.push(Op::Clip { lo: -0.5, hi: 0.75 }, &[]),
-        }
-        self.push(
-            Op::Transpose {
-                perm: vec![0, 3, 1, 2],
-            },
-            &[],
-        );
-    }
-
-    fn pool(&mut self) {
-        let shape = self.shape();
-        let pool = PoolAttrs {
-            window: Window {
-                kernel: [shape[2].min(2), shape[3].min(2)],
-                stride: [1, self.dice.range(1, 2)],
-                dilation: [1, 1],
-                pads: [0; 4],
-            },
-            extra: [0, 0],
-            count_include_pad: self.dice.flag(),
-        };
-        let op = if self.dice.flag() {
-            Op::MaxPool(pool)
-        } else {
-            Op::AvgPool(pool)
-        };
-        self.push(op, &[]);
-    }
-
-    fn pad(&mut self) {
-        let mut side = || vec![0, 0, self.dice.range(0, 1), self.dice.range(0, 1)];
-        let (before, after) = (side(), side());
-        self.push(
-            Op::Pad {
-                before,
-                after,
-                value: 0.0,
-            },
-            &[],
-        );
-    }
-
-    fn join(&mut self) {
-        let same = |v: &&ValueId| self.graph.value(**v).ty == self.graph.value(self.at).ty;
-        let Some(&other) = self.seen.iter().find(same) else {
-            return;
-        };
-        let op = if self.dice.flag() {
-            Op::Add
-        } else {
-            Op::Concat { axis: 1 }
-        };
-        self.push(op, &[other]);
-    }
-
-    fn head(&mut self) {
-        let channels = self.shape()[1];
-        match self.dice.range(0, 2) {
-            0 => self.push(Op::GlobalAvgPool, &[]),
-            1 => self.push(
-                Op::ReduceMean {
-                    axes: vec![2, 3],
-                    keep_dims: false,
-                },
-                &[],
-            ),
-            _ => return,
-        }
-        self.push(
-            Op::Reshape {
-                shape: vec![1, channels],
-            },
-            &[],
-        );
-        let n = self.dice.range(1, 4);
-        let weight = self.constant([channels, n]);
-        self.push(Op::MatMul, &[weight]);
-        let bias = self.constant([n]);
-        self.push(Op::Add, &[bias]);
-    }
-}
-
-/// A random network `f32[1, C, H, W] -> ..` with everything that the float passes look for.
 fn network(dice: &mut Dice) -> Graph {
-    let mut graph = Graph::default();
-    let shape = [1, dice.range(1, 4), dice.range(3, 6), dice.range(3, 6)];
-    let at = graph.add_value("x", TensorType::new(DType::F32, shape));
-    graph.inputs.push(at);
-    let layers = dice.range(1, 6);
-    let mut net = Network {
-        graph,
-        dice,
-        at,
-        seen: vec![at],
-    };
-    for _ in 0..layers {
-        match net.dice.range(0, 8) {
-            0..=2 => net.conv(),
-            3 => net.batch_norm(),
-            4 => net.by_channel(),
-            5 => net.channels_last(),
-            6 => net.pool(),
-            7 => net.pad(),
-            _ => net.join(),
-        }
-        match net.dice.range(0, 3) {
-            0 => net.push(Op::Relu, &[]),
-            1 => net.push(Op::Clip { lo: 0.0, hi: 1.5 }, &[]),
-            _ => {}
-        }
-        net.seen.push(net.at);
-    }
-    net.head();
-    net.graph.outputs.push(net.at);
-    let mut graph = net.graph;
-    if graph.outputs == graph.inputs {
-        graph.outputs = vec![
-            graph
-                .add_node("y", Op::Relu, &graph.inputs.clone(), "y")
-                .unwrap(),
-        ];
-    }
+    let graph = float::network(dice, Size::SMALL);
     graph.verify().unwrap();
     graph
-}
-
-fn input(dice: &mut Dice, graph: &Graph) -> Vec<Tensor> {
-    vec![eighths(dice, graph.value(graph.inputs[0]).ty.shape.clone())]
 }
 
 fn floats(graph: &Graph, input: &[Tensor]) -> Vec<f32> {
@@ -326,7 +118,7 @@ proptest! {
     #[test]
     fn each_pass_keeps_the_result(mut dice in dice()) {
         let before = network(&mut dice);
-        let x = input(&mut dice, &before);
+        let x = inputs(&mut dice, &before);
         let expected = floats(&before, &x);
         for pass in passes::ALL {
             let mut after = before.clone();
@@ -351,7 +143,7 @@ proptest! {
     fn integers_follow_the_quantized_graph(mut dice in dice()) {
         let mut quantized = network(&mut dice);
         prepare(&mut quantized).unwrap();
-        let x = input(&mut dice, &quantized);
+        let x = inputs(&mut dice, &quantized);
         let options = options(&mut dice);
         post_training(&mut quantized, std::slice::from_ref(&x), &options).unwrap();
         quantized.verify().unwrap();
@@ -370,7 +162,7 @@ proptest! {
         prop_assert!(off.is_empty(), "{off:?}");
 
         let bounds = value_bounds(&integer);
-        let other = input(&mut dice, &integer);
+        let other = inputs(&mut dice, &integer);
         let mut outside = Vec::new();
         run_with(&integer, &other, &mut |v, tensor| {
             if let (Some((lo, hi)), Some(values)) = (bounds[v.0 as usize], tensor.to_ints()) {
@@ -385,7 +177,7 @@ proptest! {
     fn sums_fit_a_narrow_accumulator(mut dice in dice()) {
         let mut graph = network(&mut dice);
         prepare(&mut graph).unwrap();
-        let x = input(&mut dice, &graph);
+        let x = inputs(&mut dice, &graph);
         let target = QuantTarget { inp_bits: 4, wgt_bits: 4, acc_bits: 16, residuals: true };
         let options = QuantOptions { target, mode: RequantMode::Multiply, ..options(&mut dice) };
         post_training(&mut graph, &[x], &options).unwrap();

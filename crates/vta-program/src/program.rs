@@ -171,14 +171,36 @@ pub struct Placement {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Layer {
-    /// Logical extents of its operands and result, for a person.
-    pub shape: String,
+    /// Logical extents of its first operand; none without operands.
+    pub input: Vec<usize>,
+    /// Logical extents of its result.
+    pub output: Vec<usize>,
+    /// The window that it slides over rows and columns, for a person; empty without one.
+    pub window: String,
     /// Multiply-accumulates that it means, without those of padding to blocks.
     pub macs: u64,
     /// How the accelerator goes about it, for a person; empty on the host.
     pub schedule: String,
     /// Its instructions, if it has any.
     pub insns: Option<InsnRange>,
+}
+
+impl Layer {
+    /// Its extents and its window, for a person.
+    pub fn shape(&self) -> String {
+        let text = |shape: &[usize]| {
+            let extents: Vec<_> = shape.iter().map(usize::to_string).collect();
+            extents.join("x")
+        };
+        let change = match self.input.is_empty() || self.input == self.output {
+            true => text(&self.output),
+            false => format!("{} to {}", text(&self.input), text(&self.output)),
+        };
+        match self.window.is_empty() {
+            true => change,
+            false => format!("{change}, {}", self.window),
+        }
+    }
 }
 
 /// Instructions of a stream that follow one another.

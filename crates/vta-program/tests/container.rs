@@ -105,7 +105,9 @@ fn program() -> Program {
             reason: "fits".into(),
         }],
         layers: vec![Layer {
-            shape: "1x16x2x2".into(),
+            input: vec![1, 16, 4, 4],
+            output: vec![1, 16, 2, 2],
+            window: "3x3 stride 2x2".into(),
             macs: 1 << 40,
             schedule: "all at once".into(),
             insns: Some(InsnRange {

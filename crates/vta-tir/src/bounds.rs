@@ -85,6 +85,10 @@ impl LoopNest {
             };
             let (var, extent) = &self.loops[position];
             if extent.as_const() == Some(1) {
+                affine = affine.to_expr().substitute(var, &0.into()).as_affine();
+                continue;
+            }
+            if extent.as_const() == Some(1) {
                 // The one value is exact, inside a quotient too.
                 affine = affine
                     .to_expr()
@@ -137,8 +141,9 @@ impl LoopNest {
                     affine = rest.add(&whole.scale(factor)?)?;
                     continue;
                 }
+                // Other variables stay, so that the quotient may cancel against one of the rest.
                 ExprOp::FloorDiv => {
-                    let a = self.bound(a, keep, rising, budget)?;
+                    let a = self.bound(a, position, rising, budget)?;
                     Affine::combine(ExprOp::FloorDiv, &a, &b)?
                 }
                 ExprOp::Mod => {

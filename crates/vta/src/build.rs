@@ -59,14 +59,25 @@ pub struct Built {
     pub islands: Vec<Island>,
 }
 
-/// Quantizes (where the network is not yet) and compiles.
+/// A network in exact integers.
+pub(crate) struct Integers {
+    pub(crate) graph: Graph,
+    /// What stayed in floats, and why.
+    pub(crate) islands: Vec<Island>,
+    /// How it was quantized.
+    how: String,
+}
+
+/// Quantizes, where the network is not yet.
 ///
 /// # Errors
-/// A float network without calibration, inputs that do not fit, labels that are not as many as
-/// classes; anything else is a bug.
-pub fn compile(model: &Model, options: &Options, progress: &dyn Progress) -> Result<Built> {
-    let design = &options.design;
-    let target = vta_compiler::quant_target(design);
+/// A float network without calibration, inputs that do not fit.
+pub(crate) fn integers(
+    model: &Model,
+    options: &Options,
+    progress: &dyn Progress,
+) -> Result<Integers> {
+    let target = vta_compiler::quant_target(&options.design);
     let mut integer = model.graph().clone();
     let how = if model.is_quantized() {
         "scales of its own".to_owned()
@@ -81,8 +92,27 @@ pub fn compile(model: &Model, options: &Options, progress: &dyn Progress) -> Res
         format!("{source}; {}", choices(&quant))
     };
     let islands = to_integers(&mut integer, &target)?;
+    Ok(Integers {
+        graph: integer,
+        islands,
+        how,
+    })
+}
+
+/// Quantizes (where the network is not yet) and compiles.
+///
+/// # Errors
+/// A float network without calibration, inputs that do not fit, labels that are not as many as
+/// classes; anything else is a bug.
+pub fn compile(model: &Model, options: &Options, progress: &dyn Progress) -> Result<Built> {
+    let Integers {
+        graph: integer,
+        islands,
+        how,
+    } = integers(model, options, progress)?;
     progress.stage("compiling", 0);
-    let mut program = vta_compiler::compile_with(&integer, design, &options.compiler)?.program;
+    let compiled = vta_compiler::compile_with(&integer, &options.design, &options.compiler)?;
+    let mut program = compiled.program;
     program.notes.insert("quantization".into(), how);
     program.notes.extend(restrictions(&options.compiler));
     if !model.notes().is_empty() {
@@ -169,6 +199,15 @@ fn choices(quant: &QuantOptions) -> String {
         RequantMode::Shift => "shift",
     };
     format!("{scheme}, {method}, {mode}")
+}
+
+/// A network compiled again, as `options` tell the compiler.
+pub(crate) fn recompile(built: &Built, options: &Options) -> Result<Program> {
+    let compiled = vta_compiler::compile_with(&built.integer, &options.design, &options.compiler)?;
+    Ok(Program {
+        notes: built.program.notes.clone(),
+        ..compiled.program
+    })
 }
 
 /// What the compiler was not allowed to do.

@@ -11,6 +11,7 @@ mod disasm;
 mod eval;
 mod exec;
 mod finding;
+mod fuzz;
 mod mutate;
 mod network;
 mod profile;
@@ -55,6 +56,7 @@ enum Command {
     Sim(sim::Sim),
     Cosim(cosim::Cosim),
     Mutate(mutate::Mutate),
+    Fuzz(fuzz::FuzzCommand),
     Config(config::Config),
     Completions(completions::Completions),
 }
@@ -74,6 +76,7 @@ impl Cli {
             Command::Sim(command) => done(command.run()),
             Command::Cosim(command) => command.run(),
             Command::Mutate(command) => command.run(),
+            Command::Fuzz(command) => command.run(),
             Command::Config(command) => done(command.run()),
             Command::Completions(command) => done(command.run()),
         }

@@ -85,7 +85,8 @@ impl Module {
         Samples::from_array(array, &preprocess, ty)
     }
 
-    fn sample_form(&self) -> Result<(Preprocess, &TensorType)> {
+    /// How raw data becomes the one input.
+    pub fn sample_form(&self) -> Result<(Preprocess, &TensorType)> {
         let mut inputs = self.inputs();
         let (Some((_, ty)), None) = (inputs.next(), inputs.next()) else {
             return Err(model::one_input_only(self.inputs().count()));

@@ -5,17 +5,29 @@
 //! instruction before its own to the retirement of its own last one; the last of a stream also has the
 //! end of the run.
 
+mod layers;
+mod waits;
+
 use std::collections::BTreeMap;
 
 use serde::Serialize;
+use vta_graph::Tensor;
 use vta_isa::{Design, INSN_BYTES, Module as Unit};
-use vta_program::{InsnRange, Layer, Place, Placement, Program, Step};
+use vta_program::{InsnRange, Layer as Placed, Place, Placement, Program, Step};
 use vta_runtime::{NetworkError, OperatorTime};
 use vta_sim::{
     Counters, CycleOptions, CycleReport, CycleSim, InsnTiming, MemoryModel, ModuleCycles,
 };
 
-use crate::{Error, Module, Result};
+pub use layers::Layer;
+use layers::positions;
+
+use crate::{DeviceKind, Devices, Error, Module, Result};
+
+/// The operator of which a network's body consists.
+const CONVOLUTION: &str = "vta.conv";
+/// How the host arranges what a convolution reads, the second of them at least.
+const ARRANGING: [&str; 3] = ["pad", "im2col", "pack"];
 
 /// An inference by operators.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -41,6 +53,15 @@ pub struct Operator {
     pub device: Place,
     /// Logical extents.
     pub shape: String,
+    /// Logical extents of its first operand.
+    #[serde(skip)]
+    pub input: Vec<usize>,
+    /// Logical extents of its result.
+    #[serde(skip)]
+    pub output: Vec<usize>,
+    /// What the host does to its input just before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub arranged: Option<Arranged>,
     /// Multiply-accumulates that it means.
     pub macs: u64,
     /// How the accelerator goes about it; empty on the host.
@@ -48,9 +69,18 @@ pub struct Operator {
     /// What the accelerator spent on it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub spent: Option<Spent>,
-    /// How long the host took, if it was run.
+    /// How long the host took, for what it arranges too, if it was run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub host_seconds: Option<f64>,
+}
+
+/// An input that the host arranges for an operator of the accelerator.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Arranged {
+    /// The operators that do so.
+    pub ops: Vec<String>,
+    /// Bytes that they give to the accelerator.
+    pub bytes: u64,
 }
 
 /// What the accelerator spent on an operator, or on all.
@@ -70,6 +100,18 @@ pub struct Spent {
     pub written_bytes: u64,
     /// What compute spent the cycles on.
     pub compute: ModuleCycles,
+    /// Of those in which it lacked a token, the ones in which load's came last; the others are store's.
+    pub token_of_load: u64,
+}
+
+/// The convolutions after the first that have more than one position: what published figures call the body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Body {
+    /// How many.
+    pub layers: usize,
+    /// What they took.
+    #[serde(flatten)]
+    pub spent: Spent,
 }
 
 /// The sums of a profile.
@@ -88,12 +130,23 @@ pub struct Total {
     pub vta_macs: u64,
     /// Multiply-accumulates on the host.
     pub host_macs: u64,
+    /// The body, if the network has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub body: Option<Body>,
     /// How long the host's operators took, if they were run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub host_seconds: Option<f64>,
+    /// Both, one after the other.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub all_seconds: Option<f64>,
 }
 
 impl Spent {
+    /// Cycles in which compute lacked a token of store.
+    pub fn token_of_store(&self) -> u64 {
+        self.compute.token - self.token_of_load
+    }
+
     /// Share of the cycles that the slots take.
     pub fn of_cap(&self) -> f64 {
         self.share(self.cap)
@@ -117,6 +170,8 @@ impl Spent {
         self.cycles += other.cycles;
         self.cap += other.cap;
         self.gemm += other.gemm;
+        self.ideal += other.ideal;
+        self.token_of_load += other.token_of_load;
         self.read_bytes += other.read_bytes;
         self.written_bytes += other.written_bytes;
         self.compute += other.compute;
@@ -147,6 +202,28 @@ impl Profile {
         }
         let reports: Vec<_> = reports.iter().map(|(stream, r)| (*stream, r)).collect();
         Profile::new(program, design, &reports, None)
+    }
+
+    /// The profile of an inference on the cycle simulator, and its outputs; without an input, its timing alone.
+    ///
+    /// # Errors
+    /// As [`Profile::time`]; an input that does not fit.
+    pub fn run(
+        program: Program,
+        design: &Design,
+        memory: MemoryModel,
+        input: Option<&[Tensor]>,
+    ) -> Result<(Profile, Option<Vec<Tensor>>)> {
+        let Some(input) = input else {
+            return Ok((Profile::time(&program, design, memory)?, None));
+        };
+        let kind = DeviceKind::Cycle {
+            memory,
+            trace: true,
+        };
+        let mut module = Module::load_on(program, &Devices::new(design, &kind, &())?)?;
+        let outputs = module.run(input)?;
+        Ok((Profile::of(&module)?, Some(outputs)))
     }
 
     /// The profile of the last inference of a module on a cycle simulator that traces.
@@ -210,14 +287,17 @@ impl Profile {
                 node: node.clone(),
                 op: op.clone(),
                 device: *device,
-                shape: layer.shape.clone(),
+                shape: layer.shape(),
+                input: layer.input.clone(),
+                output: layer.output.clone(),
+                arranged: None,
                 macs: layer.macs,
                 schedule: layer.schedule.clone(),
                 spent,
                 host_seconds: time.map(|time| time.time.as_secs_f64()),
             }
         });
-        let operators: Vec<_> = operators.collect();
+        let operators = arranged(operators.collect(), design);
 
         let macs = |place: Place| {
             let there = operators.iter().filter(|o| o.device == place);
@@ -228,16 +308,20 @@ impl Profile {
             operator.spent.iter().for_each(|spent| all.add(spent));
         }
         all.ideal = ideal(macs(Place::Vta));
+        let host_seconds = host.map(|host| host.iter().map(|o| o.time.as_secs_f64()).sum());
         let insns: usize = reports.iter().map(|(_, report)| report.timings.len()).sum();
         let clock_mhz = design.config().clock_mhz;
+        let seconds = all.cycles as f64 / (1e6 * f64::from(clock_mhz));
         let total = Total {
             clock_mhz,
-            seconds: all.cycles as f64 / (1e6 * f64::from(clock_mhz)),
+            seconds,
             spent: all,
             insn_bytes: (insns * INSN_BYTES) as u64,
             vta_macs: macs(Place::Vta),
             host_macs: macs(Place::Host),
-            host_seconds: host.map(|host| host.iter().map(|o| o.time.as_secs_f64()).sum()),
+            body: body(&operators),
+            host_seconds,
+            all_seconds: host_seconds.map(|host: f64| host + seconds),
         };
         Ok(Profile {
             network: program.name.clone(),
@@ -248,16 +332,62 @@ impl Profile {
     }
 }
 
+/// The operators, each run of host operators that arranges the input of a convolution as a part of it.
+fn arranged(operators: Vec<Operator>, design: &Design) -> Vec<Operator> {
+    let mut out: Vec<Operator> = Vec::with_capacity(operators.len());
+    for mut operator in operators {
+        let arranges = |op: &Operator| op.device == Place::Host && ARRANGING.contains(&&*op.op);
+        let others = out.iter().rev().take_while(|op| arranges(op)).count();
+        let before = &out[out.len() - others..];
+        if operator.op == CONVOLUTION && before.iter().any(|op| op.op == ARRANGING[1]) {
+            let lanes = design.block_in();
+            let blocks = operator
+                .input
+                .get(1)
+                .map_or(0, |c| c.div_ceil(lanes) * lanes);
+            let images = operator
+                .input
+                .first()
+                .map_or(0, |n| n.div_ceil(design.batch()));
+            let lanes = images * design.batch() * blocks * positions(&operator.input);
+            operator.arranged = Some(Arranged {
+                ops: before.iter().map(|op| op.op.clone()).collect(),
+                bytes: (lanes as u64 * u64::from(design.inp_bits())).div_ceil(8),
+            });
+            let seconds: Option<Vec<f64>> = before.iter().map(|op| op.host_seconds).collect();
+            operator.host_seconds = seconds.map(|seconds| seconds.iter().sum());
+            out.truncate(out.len() - others);
+        }
+        out.push(operator);
+    }
+    out
+}
+
+fn body(operators: &[Operator]) -> Option<Body> {
+    let mut body = Body {
+        layers: 0,
+        spent: Spent::default(),
+    };
+    let convolutions = operators.iter().filter(|op| op.op == CONVOLUTION);
+    for operator in convolutions.skip(1) {
+        if let (Some(spent), 2..) = (&operator.spent, positions(&operator.output)) {
+            body.layers += 1;
+            body.spent.add(spent);
+        }
+    }
+    (body.layers > 0).then_some(body)
+}
+
 /// What a run of `stream` spent on each of its layers, by their positions among `layers`; the ideal is
 /// left out.
 fn stream_layers(
     design: &Design,
-    layers: &[Layer],
+    layers: &[Placed],
     stream: u32,
     bytes: &[u8],
     report: &CycleReport,
 ) -> Vec<(usize, Spent)> {
-    let own = |(at, layer): (usize, &Layer)| {
+    let own = |(at, layer): (usize, &Placed)| {
         let insns = layer.insns.filter(|insns| insns.stream == stream);
         Some((at, insns?))
     };
@@ -275,22 +405,29 @@ fn stream_layers(
     }
     let compute = report.timings.iter().filter(|t| t.module == Unit::Compute);
     let windows = ModuleCycles::windows(compute, &ends);
-    let spent = layers.iter().zip(windows).map(|((at, insns), window)| {
-        let counters = Counters::of(design, insns.bytes(bytes));
-        let kernels = timings(report, insns)
-            .iter()
-            .filter(|timing| timing.module == Unit::Compute && !timing.moves);
-        let spent = Spent {
-            cycles: window.total(),
-            cap: kernels.map(|timing| timing.work).sum(),
-            gemm: counters.gemm_ops,
-            ideal: 0,
-            read_bytes: counters.load_bytes.total(),
-            written_bytes: counters.store_bytes,
-            compute: window,
-        };
-        (*at, spent)
-    });
+    let windows = windows
+        .into_iter()
+        .zip(waits::for_load(design, bytes, report, &ends));
+    let spent = layers
+        .iter()
+        .zip(windows)
+        .map(|((at, insns), (window, token_of_load))| {
+            let counters = Counters::of(design, insns.bytes(bytes));
+            let kernels = timings(report, insns)
+                .iter()
+                .filter(|timing| timing.module == Unit::Compute && !timing.moves);
+            let spent = Spent {
+                cycles: window.total(),
+                cap: kernels.map(|timing| timing.work).sum(),
+                gemm: counters.gemm_ops,
+                ideal: 0,
+                read_bytes: counters.load_bytes.total(),
+                written_bytes: counters.store_bytes,
+                compute: window,
+                token_of_load,
+            };
+            (*at, spent)
+        });
     spent.collect()
 }
 

@@ -2,11 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
 use vta_graph::{Data, Tensor, TensorType};
 use vta_program::Preprocess;
 use vta_runtime::preprocess::{from_array, from_image};
 use vta_runtime::resize::Image;
 
+use crate::build::synthetic;
 use crate::recipe::verbatim;
 use crate::table::Table;
 use crate::{Error, Result, parse_image, parse_npy, read, read_text};
@@ -30,6 +33,8 @@ enum Raw {
     Array(Array),
     Photo(Image),
     Files(Vec<PathBuf>),
+    /// Of this seed.
+    Noise(u64),
 }
 
 /// Samples inside one array: so many, each of `shape`, `stride` elements from one to the next.
@@ -69,6 +74,11 @@ impl Samples {
     /// One photograph.
     pub fn from_image(photo: &Image, preprocess: &Preprocess, ty: &TensorType) -> Samples {
         Self::new(Raw::Photo(photo.clone()), preprocess, ty)
+    }
+
+    /// One sample of noise: of mean 0 and variance 1 for floats, of all values for integers.
+    pub fn noise(seed: u64, ty: &TensorType) -> Samples {
+        Self::new(Raw::Noise(seed), &Preprocess::default(), ty)
     }
 
     /// The samples of an array of raw numbers: one, or many along the first axis. For an input
@@ -194,7 +204,7 @@ impl Samples {
     pub fn len(&self) -> usize {
         match &self.raw {
             Raw::Array(array) => array.count,
-            Raw::Photo(_) => 1,
+            Raw::Photo(_) | Raw::Noise(_) => 1,
             Raw::Files(files) => files.len(),
         }
     }
@@ -220,6 +230,7 @@ impl Samples {
                 .help(format!("there are {}, counted from 0", self.len())));
         }
         match &self.raw {
+            &Raw::Noise(seed) => Ok(synthetic(&self.ty, &mut ChaCha8Rng::seed_from_u64(seed))),
             Raw::Photo(image) => Ok(from_image(&self.preprocess, image, &self.ty)?),
             Raw::Files(files) => {
                 let one = Self::open(&files[index], &self.preprocess, &self.ty)?;

@@ -40,7 +40,12 @@ fn operators_add_up_to_the_run() {
             // Without data the same, but for the host.
             let time = |operator: &Operator| operator.host_seconds.is_some();
             let host = |operator: &Operator| operator.device == Place::Host;
-            assert!(profile.operators.iter().all(|o| time(o) == host(o)));
+            let hosts = |operator: &Operator| host(operator) || operator.arranged.is_some();
+            assert!(profile.operators.iter().all(|o| time(o) == hosts(o)));
+            assert!(profile.operators.iter().any(|o| o.arranged.is_some()));
+            let times = profile.operators.iter().filter_map(|o| o.host_seconds);
+            let (sum, total) = (times.sum::<f64>(), profile.total.host_seconds.unwrap());
+            assert!((sum - total).abs() < 1e-9, "{sum} of {total}");
             let timed = Profile::time(&program, &design, memory).unwrap();
             assert!(!timed.operators.iter().any(time));
             assert_eq!(timed.total.spent, profile.total.spent);
@@ -72,6 +77,7 @@ fn adds_up(profile: &Profile, module: &Module) {
         );
         assert!(spent.cap > 0, "{operator:?}");
         assert_eq!(spent.cycles, spent.compute.total());
+        assert!(spent.token_of_load <= spent.compute.token, "{operator:?}");
         assert!(!operator.schedule.is_empty() && !operator.shape.is_empty());
         cycles += spent.cycles;
         slots += spent.cap;

@@ -37,8 +37,8 @@ impl Exec {
         };
         let runs = Runs::load(&program, &design, &self.device, &Bar::default());
         let mut runs = runs.map_err(|e| e.at(self.program.display()))?;
-        let samples = |path: &PathBuf| runs.reference().module.samples(path);
-        let input = self.input.pick(samples)?;
+        let (preprocess, ty) = runs.reference().module.sample_form()?;
+        let input = self.input.pick(&preprocess, ty)?;
         let input = input.ok_or_else(|| {
             Error::input("no input is given").help("give --input IMAGE or --input FILE.npy")
         })?;

@@ -1,10 +1,14 @@
 //! `vta profile`
 
+mod experiment;
+mod layers;
+
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde_json::json;
-use vta::{DeviceKind, Devices, Error, Module, Operator, Profile, Result, Spent};
+use vta::{Body, Built, Error, Experiment, Module, Operator, Options, Profile, Result, Spent};
+use vta_graph::Tensor;
 use vta_isa::Design;
 use vta_program::{MAGIC, Place, Program};
 
@@ -24,9 +28,10 @@ use crate::timing;
 /// compute or store instruction of the operators before it to that of its own; the last of a stream also
 /// has the end of the run. So they add up to the run; where one stores while the next computes, the next
 /// one's share of its cap may pass 100 %. The cap is the number of slots that its GEMM, reset and ALU
-/// operations take, one a cycle; the peak is every multiplier at work in every cycle, on what the
-/// operator means without padding. Of its cycles compute was busy, or waited for a token (for load or
-/// store), for room for one, or for the memory; or it had no instruction.
+/// operations take, one a cycle, one after the other; the peak is every multiplier at work in every cycle, on
+/// what the operator means without padding. Of its cycles compute was busy, or waited for load, for store, for
+/// room for a token, or for the memory; or it had no instruction. What the host arranges for an operator, such
+/// as the patches of the first convolution, stands on its line.
 #[derive(Args)]
 pub(super) struct ProfileCommand {
     /// The network: an ONNX file, or a compiled .vta file.
@@ -37,6 +42,13 @@ pub(super) struct ProfileCommand {
     compilation: Compilation,
     #[command(flatten)]
     memory: Memory,
+    /// Print operators that are alike as one line: C1, C2, ... are the convolutions.
+    #[arg(long)]
+    layers: bool,
+    /// Compile the network with nothing, convolutions or everything offloaded, without and with latency hiding,
+    /// and print what each takes. With --input the results are compared, too.
+    #[arg(long, conflicts_with_all = ["layers", "offload", "latency_hiding"])]
+    experiment: bool,
     /// Print comma-separated values: the table alone.
     #[arg(long, conflicts_with = "json")]
     csv: bool,
@@ -46,7 +58,7 @@ pub(super) struct ProfileCommand {
 }
 
 /// The columns, of which the text shows less and has shares in percent.
-const COLUMNS: [&str; 19] = [
+const COLUMNS: [&str; 22] = [
     "node",
     "operator",
     "on",
@@ -61,19 +73,43 @@ const COLUMNS: [&str; 19] = [
     "read_bytes",
     "written_bytes",
     "busy",
-    "token",
+    "load",
+    "store",
     "room",
     "memory",
     "idle",
+    "arranged_by_host",
+    "arranged_bytes",
     "host_seconds",
 ];
+
+/// A network, compiled now or before.
+struct Compiled {
+    program: Program,
+    design: Design,
+    /// Unless it was compiled before.
+    built: Option<(Built, Options)>,
+}
 
 impl ProfileCommand {
     pub(super) fn run(self) -> Result<()> {
         let bar = Bar::default();
-        let (program, design) = self.program(&bar)?;
-        let profile = self.profile(program, &design, &bar)?;
+        let compiled = self.compiled(&bar)?;
+        let input = self.input(&compiled).map_err(|e| self.at(e))?;
+        if self.experiment {
+            let experiment = self.experiment(&compiled, input.as_deref(), &bar)?;
+            drop(bar);
+            return experiment::print(&experiment, self.csv, self.json);
+        }
+        let Compiled {
+            program, design, ..
+        } = compiled;
+        let profile = Profile::run(program, &design, self.memory.model(), input.as_deref());
+        let (profile, _) = profile.map_err(|e| self.at(e))?;
         drop(bar);
+        if self.layers {
+            return layers::print(&profile, self.csv, self.json);
+        }
         if self.csv {
             return output::print(csv(&profile));
         }
@@ -84,36 +120,49 @@ impl ProfileCommand {
     }
 
     /// The program, and the design that it is to run on.
-    fn program(&self, bar: &Bar) -> Result<(Program, Design)> {
+    fn compiled(&self, bar: &Bar) -> Result<Compiled> {
         let job = match &self.model {
             Some(path) if vta::read(path)?.starts_with(&MAGIC) => {
                 let program = Module::read_program(path)?;
                 let design = self.compilation.design_of(&program)?;
-                return Ok((program, design));
+                return Ok(Compiled {
+                    program,
+                    design,
+                    built: None,
+                });
             }
             Some(path) => self.compilation.open(path)?,
             None => self.compilation.digits()?,
         };
-        let program = job.compile(bar)?.program;
-        Ok((program, job.options.design))
+        let built = job.compile(bar)?;
+        Ok(Compiled {
+            program: built.program.clone(),
+            design: job.options.design.clone(),
+            built: Some((built, job.options)),
+        })
     }
 
-    fn profile(&self, program: Program, design: &Design, bar: &Bar) -> Result<Profile> {
-        let memory = self.memory.model();
-        if !self.input.is_given() {
-            let profile = Profile::time(&program, design, memory);
-            return profile.map_err(|e| self.at(e));
-        }
-        let kind = DeviceKind::Cycle {
-            memory,
-            trace: true,
+    fn experiment(
+        &self,
+        compiled: &Compiled,
+        input: Option<&[Tensor]>,
+        bar: &Bar,
+    ) -> Result<Experiment> {
+        let Some((built, options)) = &compiled.built else {
+            let error = Error::input("the network is compiled already");
+            return Err(self.at(error.help("give the ONNX file")));
         };
-        let devices = Devices::new(design, &kind, bar)?;
-        let mut module = Module::load_on(program, &devices).map_err(|e| self.at(e))?;
-        if let Some(input) = self.input.pick(|path| module.samples(path))? {
-            module.run(&[input])?;
+        Experiment::new(built, options, self.memory.model(), input, bar).map_err(|e| self.at(e))
+    }
+
+    fn input(&self, compiled: &Compiled) -> Result<Option<Vec<Tensor>>> {
+        if !self.input.is_given() {
+            return Ok(None);
         }
-        Profile::of(&module).map_err(|e| self.at(e))
+        let module = Module::load(compiled.program.clone())?;
+        let (preprocess, ty) = module.sample_form()?;
+        let input = self.input.pick(&preprocess, ty)?;
+        Ok(input.map(|input| vec![input]))
     }
 
     fn at(&self, error: Error) -> Error {
@@ -150,11 +199,16 @@ fn text(profile: &Profile) -> String {
         "read",
         "written",
         "busy",
-        "token",
+        "load",
+        "store",
         "room",
         "memory",
         "idle",
     ];
+    let arranges = profile.operators.iter().any(|op| op.arranged.is_some());
+    if arranges {
+        headers.extend(["arranged by host", "bytes"]);
+    }
     if has_host {
         headers.push("host ms");
     }
@@ -166,7 +220,7 @@ fn text(profile: &Profile) -> String {
             operator
                 .spent
                 .as_ref()
-                .map_or(vec![String::new(); 11], |spent| {
+                .map_or(vec![String::new(); 12], |spent| {
                     let Spent { cycles, cap, .. } = *spent;
                     let shares = [spent.of_cap(), spent.of_peak()].map(percent);
                     let bytes = [spent.read_bytes, spent.written_bytes].map(grouped);
@@ -174,6 +228,11 @@ fn text(profile: &Profile) -> String {
                     [&[cycles, cap].map(grouped)[..], &shares, &bytes, &waits].concat()
                 }),
         );
+        if arranges {
+            let arranged = operator.arranged.as_ref();
+            row.push(arranged.map_or(String::new(), |arranged| arranged.ops.join(", ")));
+            row.push(arranged.map_or(String::new(), |arranged| grouped(arranged.bytes)));
+        }
         if has_host {
             let ms = |seconds: f64| format!("{:.3}", 1e3 * seconds);
             row.push(operator.host_seconds.map(ms).unwrap_or_default());
@@ -189,11 +248,12 @@ fn text(profile: &Profile) -> String {
     format!("{network}\n{notes}\n{table}\n{}", summary(profile))
 }
 
-fn waits(spent: &Spent) -> [u64; 5] {
+fn waits(spent: &Spent) -> [u64; 6] {
     let compute = spent.compute;
     [
         compute.busy,
-        compute.token,
+        spent.token_of_load,
+        spent.token_of_store(),
         compute.room,
         compute.memory,
         compute.idle,
@@ -204,8 +264,17 @@ fn summary(profile: &Profile) -> String {
     let (total, spent) = (&profile.total, &profile.total.spent);
     let macs = [total.vta_macs, total.host_macs];
     let mut text = timing::time(spent.cycles, total.clock_mhz);
+    if let Some(Body { layers, spent }) = &total.body {
+        text += &format!(
+            "body, {layers} convolutions after the first: {} cycles, cap {}, {} % of it; {} % of the peak\n",
+            grouped(spent.cycles),
+            grouped(spent.cap),
+            percent(spent.of_cap()),
+            percent(spent.of_peak()),
+        );
+    }
     text += &format!(
-        "cap {} cycles, {} % of it; GEMM in {} % of the cycles; {} % of the peak\n\
+        "cap, GEMM and ALU one after the other: {} cycles, {} % of it; GEMM in {} % of the cycles; {} % of the peak\n\
          bytes: {} read by loads, {} of instructions, {} written\n\
          multiply-accumulates: {} on vta, {} on the host\n",
         grouped(spent.cap),
@@ -218,8 +287,12 @@ fn summary(profile: &Profile) -> String {
         grouped(macs[0]),
         grouped(macs[1]),
     );
-    if let Some(seconds) = total.host_seconds {
-        text += &format!("{:.3} ms in the host's operators, here\n", 1e3 * seconds);
+    if let (Some(host), Some(all)) = (total.host_seconds, total.all_seconds) {
+        text += &format!(
+            "{:.3} ms in the host's operators, here; {:.3} ms in all\n",
+            1e3 * host,
+            1e3 * all
+        );
     }
     text
 }
@@ -236,7 +309,7 @@ fn csv(profile: &Profile) -> String {
             operator
                 .spent
                 .as_ref()
-                .map_or(vec![String::new(); 12], |spent| {
+                .map_or(vec![String::new(); 13], |spent| {
                     let counts = [spent.cycles, spent.cap, spent.gemm].map(|n| n.to_string());
                     let shares = [spent.of_cap(), spent.of_peak()].map(|share| share.to_string());
                     let bytes = [spent.read_bytes, spent.written_bytes].map(|n| n.to_string());
@@ -244,6 +317,9 @@ fn csv(profile: &Profile) -> String {
                     [&counts[..], &shares, &bytes, &waits].concat()
                 }),
         );
+        let arranged = operator.arranged.as_ref();
+        row.push(arranged.map_or(String::new(), |arranged| arranged.ops.join(" ")));
+        row.push(arranged.map_or(String::new(), |arranged| arranged.bytes.to_string()));
         let seconds = operator.host_seconds.map(|seconds| seconds.to_string());
         row.push(seconds.unwrap_or_default());
         row.join(",") + "\n"

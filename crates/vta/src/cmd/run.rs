@@ -4,13 +4,14 @@ use std::path::PathBuf;
 
 use clap::Args;
 use serde_json::{Value, json};
-use vta::{Built, Error, Judge, Judgement, Result, Samples, digits, score};
-use vta_graph::Tensor;
+use vta::{Built, Error, Judge, Judgement, Preprocess, Result, Samples, digits, score};
+use vta_graph::{Tensor, TensorType};
 
 use super::device::OnDevice;
 use super::network::{Compilation, Job};
 use super::runs::{self, Runs};
 use crate::bar::Bar;
+use crate::parse::{Source, source};
 use crate::{output, report};
 
 /// Compile a network and run it on one input.
@@ -37,9 +38,9 @@ pub(super) struct Run {
 /// Which input.
 #[derive(Args)]
 pub(super) struct Input {
-    /// The input: a JPEG or PNG image, an .npy array, or a folder of them.
-    #[arg(long, value_name = "IMAGE|FILE.npy|DIR")]
-    input: Option<PathBuf>,
+    /// The input: a JPEG or PNG image, an .npy array, or a folder of them; or noise.
+    #[arg(long, value_name = "IMAGE|FILE.npy|DIR|synthetic:SEED", value_parser = source)]
+    input: Option<Source>,
     /// Which of several inputs, counted from 0.
     #[arg(long, value_name = "N", requires = "input")]
     index: Option<usize>,
@@ -62,15 +63,14 @@ impl Input {
         self.input.is_some()
     }
 
-    /// The input among those of the file; `None` if no file is given.
-    pub(super) fn pick(
-        &self,
-        open: impl Fn(&PathBuf) -> Result<Samples>,
-    ) -> Result<Option<Tensor>> {
-        let Some(path) = &self.input else {
-            return Ok(None);
+    /// The input among those of the file, for a network that takes it so; `None` if none is given.
+    pub(super) fn pick(&self, preprocess: &Preprocess, ty: &TensorType) -> Result<Option<Tensor>> {
+        let path = match &self.input {
+            None => return Ok(None),
+            &Some(Source::Synthetic(seed)) => return Samples::noise(seed, ty).get(0).map(Some),
+            Some(Source::Path(path)) => path,
         };
-        let samples = open(path)?;
+        let samples = Samples::open(path, preprocess, ty)?;
         match self.index {
             None if samples.len() > 1 => {
                 Err(
@@ -121,9 +121,7 @@ impl Run {
         };
         let preprocess = job.options.preprocess.clone().unwrap_or_default();
         let ty = job.model.input()?;
-        let given = self
-            .input
-            .pick(|path| Samples::open(path, &preprocess, ty))?;
+        let given = self.input.pick(&preprocess, ty)?;
         // What the sample shows is known; what a given input shows is not.
         let shown = shown.filter(|_| given.is_none());
         let input = match given {

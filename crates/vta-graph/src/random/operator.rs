@@ -1,0 +1,472 @@
+//! Random operators with operands that fit them, for every operator there is.
+
+use super::Dice;
+use crate::{
+    AddEpilogue, BlockedLayout, ConvAttrs, DType, Data, Op, PackedConv, PackedPool, Quant, Requant,
+    Tensor,
+};
+
+/// Every operator's name in the text form.
+pub const KINDS: [&str; 38] = [
+    "conv",
+    "dense",
+    "matmul",
+    "batch_norm",
+    "relu",
+    "leaky_relu",
+    "sigmoid",
+    "clip",
+    "add",
+    "sub",
+    "mul",
+    "div",
+    "max_pool",
+    "avg_pool",
+    "global_avg_pool",
+    "reduce_mean",
+    "softmax",
+    "reshape",
+    "transpose",
+    "concat",
+    "pad",
+    "im2col",
+    "slice",
+    "quantize",
+    "dequantize",
+    "qconv",
+    "qdense",
+    "requantize",
+    "qaccumulate",
+    "qadd",
+    "qsum_pool",
+    "pack",
+    "unpack",
+    "vta.conv",
+    "vta.add",
+    "vta.max_pool",
+    "vta.sum_pool",
+    "vta.concat",
+];
+
+impl Dice {
+    /// Attributes, and the operands `x, weight, bias?` of these types.
+    pub fn conv(&mut self, x: DType, w: DType, b: DType) -> (ConvAttrs, Vec<Tensor>) {
+        let [n, _, h, wd] = self.nchw();
+        let window = self.window([h, wd]);
+        let groups = self.range(1, 3);
+        let (i, o) = (self.range(1, 3), groups * self.range(1, 3));
+        let [kh, kw] = window.kernel;
+        let mut operands = vec![
+            self.tensor(x, [n, i * groups, h, wd]),
+            self.tensor(w, [o, i, kh, kw]),
+        ];
+        if self.flag() {
+            operands.push(self.tensor(b, [o]));
+        }
+        (ConvAttrs { window, groups }, operands)
+    }
+
+    /// A rescaling of so many channels to a type.
+    pub fn requant(&mut self, channels: usize, dtype: DType) -> Requant {
+        let (lo, hi) = dtype.range().expect("an integer type");
+        let lo = self.int(lo, hi);
+        let many = |dice: &mut Self| if dice.flag() { channels } else { 1 };
+        let (mults, adds) = (many(self), many(self));
+        Requant {
+            mult: (0..mults).map(|_| self.roll() as i32 & i32::MAX).collect(),
+            add: (0..adds)
+                .map(|_| i64::from(self.roll()) << self.range(0, 31))
+                .collect(),
+            shift: self.range(0, 62) as u32,
+            lo: lo as i32,
+            hi: self.int(lo, hi) as i32,
+        }
+    }
+
+    fn epilogue(&mut self, dtype: DType) -> AddEpilogue {
+        let r = self.requant(1, dtype);
+        AddEpilogue {
+            mult_a: self.roll() as i32,
+            mult_b: self.roll() as i32,
+            add: r.add[0],
+            shift: r.shift,
+            lo: r.lo,
+            hi: r.hi,
+        }
+    }
+
+    /// A layout with a border.
+    pub fn layout(&mut self, batch: usize, lanes: usize, dtype: DType) -> BlockedLayout {
+        BlockedLayout {
+            batch,
+            lanes,
+            border: [0; 4].map(|_: i32| self.range(0, 2)),
+            fill: self.in_range(dtype),
+        }
+    }
+
+    fn quant(&mut self, dtype: DType, shape: &[usize]) -> Quant {
+        let axis = if shape.is_empty() {
+            0
+        } else {
+            self.range(0, shape.len() - 1)
+        };
+        let n = if self.flag() {
+            shape.get(axis).copied().unwrap_or(1)
+        } else {
+            1
+        };
+        let zs = if self.flag() { n } else { 1 };
+        Quant {
+            scale: (0..n).map(|_| self.range(1, 99) as f32 / 64.0).collect(),
+            zero_point: (0..zs).map(|_| self.in_range(dtype)).collect(),
+            axis,
+        }
+    }
+
+    /// Two shapes that broadcast.
+    fn broadcasting(&mut self) -> [Vec<usize>; 2] {
+        let full = self.shape();
+        let mut part = || {
+            let from = self.range(0, full.len());
+            full[from..]
+                .iter()
+                .map(|&d| if self.flag() { d } else { 1 })
+                .collect()
+        };
+        [part(), part()]
+    }
+
+    /// A packed convolution and its operands.
+    pub fn packed_conv(&mut self) -> (Op, Vec<Tensor>) {
+        let (x, w) = (self.narrow(), self.narrow());
+        let [n, _, h, wd] = self.nchw();
+        let window = self.window([h, wd]);
+        let groups = self.range(1, 6);
+        let [c, o] = [0; 2].map(|_: i32| groups * self.range(1, 3));
+        let (batch, bi, bo) = (self.range(1, 2), self.range(1, 4), self.range(1, 4));
+        let [oh, ow] = window.out_hw(h, wd).expect("a window that fits");
+        let [kh, kw] = window.kernel;
+        let mut conv = PackedConv {
+            in_shape: [n, c, h, wd],
+            out_shape: [n, o, oh, ow],
+            window,
+            groups,
+            in_layout: self.layout(batch, bi, x),
+            out_layout: self.layout(batch, bo, x),
+            requant: self.requant(o.div_ceil(bo) * bo, x),
+            residual: self.flag().then(|| self.layout(batch, bo, w)),
+            pool: None,
+        };
+        if conv.residual.is_none() && self.flag() {
+            let pool = self.window([oh, ow]);
+            let [ph, pw] = pool.out_hw(oh, ow).expect("a window that fits");
+            (conv.out_shape, conv.pool) = ([n, o, ph, pw], Some(pool));
+        }
+        let packed = conv.in_layout.packed_shape(conv.in_shape).expect("small");
+        let blocks = o.div_ceil(bo);
+        let mut operands = vec![
+            self.tensor(x, packed),
+            self.tensor(w, [blocks, conv.group_blocks()[0], kh, kw, bo, bi]),
+        ];
+        if let Some(layout) = &conv.residual {
+            let packed = layout.packed_shape(conv.out_shape).expect("small");
+            let passes = self.range(1, 3);
+            operands.push(self.tensor(w, packed));
+            operands.push(self.tensor(x, [blocks, passes, bo, bo]));
+        }
+        (Op::VtaConv(conv), operands)
+    }
+
+    /// A packed pooling of values of `dtype`, and its operand.
+    pub fn packed_pool(&mut self, dtype: DType) -> (PackedPool, Tensor) {
+        let in_shape = self.nchw();
+        let [n, c, h, w] = in_shape;
+        let window = self.window([h, w]);
+        let [oh, ow] = window.out_hw(h, w).expect("a window that fits");
+        let (batch, lanes) = (self.range(1, 2), self.range(1, 4));
+        let pool = PackedPool {
+            in_shape,
+            out_shape: [n, c, oh, ow],
+            window,
+            in_layout: self.layout(batch, lanes, dtype),
+            out_layout: self.layout(batch, lanes, dtype),
+        };
+        let packed = pool.in_layout.packed_shape(in_shape).expect("small");
+        (pool, self.tensor(dtype, packed))
+    }
+
+    /// An operator of this name, and operands that it takes.
+    pub fn op(&mut self, kind: &str) -> (Op, Vec<Tensor>) {
+        let any = self.pick(&DType::ALL);
+        let small = self.pick(&[DType::I32, DType::I8, DType::U8, DType::I4, DType::I1]);
+        let narrow = self.narrow();
+        let shape = self.shape();
+        let nchw = self.nchw();
+        let [n, c, h, w] = nchw;
+        let axis = (!shape.is_empty()).then(|| self.range(0, shape.len() - 1));
+        let float = |dice: &mut Self, shape: &[usize]| dice.tensor(DType::F32, shape);
+        match kind {
+            "conv" => {
+                let (a, x) = self.conv(DType::F32, DType::F32, DType::F32);
+                (Op::Conv(a), x)
+            }
+            "qconv" => {
+                let x = self.narrow();
+                let (a, operands) = self.conv(x, narrow, DType::I32);
+                (Op::QConv(a, self.in_range(x)), operands)
+            }
+            "dense" | "qdense" => {
+                let (k, n) = (self.range(1, 20), self.range(1, 5));
+                let quantized = kind == "qdense";
+                let (x, b) = if quantized {
+                    (narrow, DType::I32)
+                } else {
+                    (DType::F32, DType::F32)
+                };
+                let mut operands = vec![
+                    self.tensor(x, [shape, vec![k]].concat()),
+                    self.tensor(x, [n, k]),
+                ];
+                if self.flag() {
+                    operands.push(self.tensor(b, [n]));
+                }
+                let zero_point = if quantized { self.in_range(x) } else { 0 };
+                let op = if quantized {
+                    Op::QDense(zero_point)
+                } else {
+                    Op::Dense
+                };
+                (op, operands)
+            }
+            "matmul" => {
+                let [m, k, n] = [0; 3].map(|_: i32| self.range(1, 5));
+                let [a, b] = self.broadcasting();
+                let a = float(self, &[a, vec![m, k]].concat());
+                let b = float(self, &[b, vec![k, n]].concat());
+                (Op::MatMul, vec![a, b])
+            }
+            "batch_norm" => {
+                let rank = self.range(2, 4);
+                let mut x = vec![float(self, &nchw[..rank])];
+                x.extend((0..3).map(|_| float(self, &[c])));
+                let var = (0..c).map(|_| self.range(0, 9) as f32).collect();
+                x.push(Tensor::f32([c], var));
+                (Op::BatchNorm { epsilon: 1e-5 }, x)
+            }
+            "relu" => {
+                let dtype = self.pick(&DType::ALL[..8]);
+                (Op::Relu, vec![self.tensor(dtype, shape)])
+            }
+            "leaky_relu" => (Op::LeakyRelu { alpha: 0.125 }, vec![float(self, &shape)]),
+            "sigmoid" => (Op::Sigmoid, vec![float(self, &shape)]),
+            "clip" => {
+                let dtype = self.pick(&DType::ALL[..8]);
+                let lo = self.pick(&[f32::NEG_INFINITY, -3.0, -0.0]);
+                let hi = self.pick(&[f32::INFINITY, 6.0, 0.0]);
+                (Op::Clip { lo, hi }, vec![self.tensor(dtype, shape)])
+            }
+            "add" | "sub" | "mul" | "div" => {
+                let dtype = self.pick(&[DType::F32, DType::I32, DType::I64]);
+                let operands = self.broadcasting().map(|s| self.tensor(dtype, s));
+                let op = match kind {
+                    "add" => Op::Add,
+                    "sub" => Op::Sub,
+                    "mul" => Op::Mul,
+                    _ => Op::Div,
+                };
+                (
+                    op,
+                    operands
+                        .map(|t| if kind == "div" { odd(&t) } else { t })
+                        .into(),
+                )
+            }
+            "max_pool" => {
+                let dtype = self.pick(&DType::ALL[..8]);
+                (
+                    Op::MaxPool(self.pool([h, w])),
+                    vec![self.tensor(dtype, nchw)],
+                )
+            }
+            "avg_pool" => (Op::AvgPool(self.pool([h, w])), vec![float(self, &nchw)]),
+            "qsum_pool" => {
+                let p = self.pool([h, w]);
+                (
+                    Op::QSumPool(p, self.in_range(narrow)),
+                    vec![self.tensor(narrow, nchw)],
+                )
+            }
+            "global_avg_pool" => (Op::GlobalAvgPool, vec![float(self, &nchw)]),
+            "reduce_mean" => {
+                let axes = (0..shape.len()).filter(|_| self.flag()).collect();
+                let keep_dims = self.flag();
+                (
+                    Op::ReduceMean { axes, keep_dims },
+                    vec![float(self, &shape)],
+                )
+            }
+            "softmax" => match axis {
+                Some(axis) => (Op::Softmax { axis }, vec![float(self, &shape)]),
+                None => (Op::Softmax { axis: 0 }, vec![float(self, &[3])]),
+            },
+            "reshape" => {
+                let x = self.tensor(any, shape);
+                let mut to = vec![x.ty().len()];
+                to.extend(std::iter::repeat_n(1, self.range(0, 2)));
+                (Op::Reshape { shape: to }, vec![x])
+            }
+            "transpose" => {
+                let mut perm: Vec<usize> = (0..shape.len()).collect();
+                for i in (1..perm.len()).rev() {
+                    perm.swap(i, self.range(0, i));
+                }
+                (Op::Transpose { perm }, vec![self.tensor(any, shape)])
+            }
+            "concat" => {
+                let (shape, axis) = axis.map_or((vec![2], 0), |axis| (shape, axis));
+                let parts = (0..self.range(1, 3))
+                    .map(|_| {
+                        let mut shape = shape.clone();
+                        shape[axis] = self.range(1, 3);
+                        self.tensor(any, shape)
+                    })
+                    .collect();
+                (Op::Concat { axis }, parts)
+            }
+            "pad" => {
+                let mut amounts = || shape.iter().map(|_| self.range(0, 2)).collect();
+                let (before, after) = (amounts(), amounts());
+                let value = match any {
+                    DType::F32 => self.pick(&[-0.0, 2.5, f32::INFINITY]),
+                    DType::Bool | DType::U8 => 1.0,
+                    _ => -1.0,
+                };
+                let op = Op::Pad {
+                    before,
+                    after,
+                    value,
+                };
+                (op, vec![self.tensor(any, shape)])
+            }
+            "im2col" => {
+                let window = self.window([h, w]);
+                let [top, left, bottom, right] = window.pads;
+                let shape = [nchw[0], nchw[1], h + top + bottom, w + left + right];
+                let op = Op::Im2col {
+                    kernel: window.kernel,
+                    stride: window.stride,
+                    dilation: window.dilation,
+                };
+                (op, vec![self.tensor(any, shape)])
+            }
+            "slice" => {
+                let start: Vec<usize> = shape.iter().map(|&d| self.range(0, d - 1)).collect();
+                let end = (start.iter().zip(&shape))
+                    .map(|(&s, &d)| self.range(s + 1, d))
+                    .collect();
+                let step = shape.iter().map(|_| self.range(1, 3)).collect();
+                (
+                    Op::Slice { start, end, step },
+                    vec![self.tensor(any, shape)],
+                )
+            }
+            "quantize" => {
+                let q = self.quant(small, &shape);
+                (Op::Quantize(q, small), vec![float(self, &shape)])
+            }
+            "dequantize" => {
+                let q = self.quant(small, &shape);
+                (Op::Dequantize(q), vec![self.tensor(small, shape)])
+            }
+            "requantize" => {
+                let r = self.requant(c, small);
+                let from = self.pick(&[DType::I32, DType::I8, DType::U8]);
+                (Op::Requantize(r, small), vec![self.tensor(from, nchw)])
+            }
+            "qaccumulate" => {
+                let mults = if self.flag() { c } else { 1 };
+                let op = Op::QAccumulate {
+                    mult: (0..mults).map(|_| self.roll() as i32 & i32::MAX).collect(),
+                    zero_point: self.in_range(narrow),
+                };
+                let sums = self.tensor(DType::I32, nchw);
+                (op, vec![sums, self.tensor(narrow, nchw)])
+            }
+            "qadd" => {
+                let types = [0; 2].map(|_: i32| self.pick(&[DType::I8, DType::I32, DType::U8]));
+                let e = self.epilogue(small);
+                let operands = types.map(|t| self.tensor(t, shape.clone()));
+                (Op::QAdd(e, small), operands.into())
+            }
+            "pack" => {
+                let (batch, lanes) = (self.range(1, 2), self.range(1, 4));
+                let layout = self.layout(batch, lanes, narrow);
+                (Op::Pack(layout), vec![self.tensor(narrow, nchw)])
+            }
+            "unpack" => {
+                let (batch, lanes) = (self.range(1, 2), self.range(1, 4));
+                let layout = self.layout(batch, lanes, narrow);
+                let packed = layout.packed_shape(nchw).expect("small");
+                let op = Op::Unpack {
+                    layout,
+                    shape: nchw,
+                };
+                (op, vec![self.tensor(narrow, packed)])
+            }
+            "vta.conv" => self.packed_conv(),
+            "vta.add" => {
+                let (batch, lanes) = (self.range(1, 2), self.range(1, 4));
+                let [a, b, out_layout] = [0; 3].map(|_: i32| self.layout(batch, lanes, narrow));
+                let in_layouts = [a, b];
+                let operands = in_layouts
+                    .each_ref()
+                    .map(|l| self.tensor(narrow, l.packed_shape([n, c, h, w]).expect("small")));
+                let op = Op::VtaAdd {
+                    shape: nchw,
+                    in_layouts,
+                    out_layout,
+                    add: self.epilogue(narrow),
+                };
+                (op, operands.into())
+            }
+            "vta.max_pool" => {
+                let (pool, x) = self.packed_pool(narrow);
+                (Op::VtaMaxPool(pool), vec![x])
+            }
+            "vta.concat" => {
+                let (batch, lanes) = (self.range(1, 2), self.range(1, 4));
+                let layout = self.layout(batch, lanes, narrow);
+                let parts = (0..self.range(1, 3))
+                    .map(|_| {
+                        let shape = [n, self.range(1, 5), h, w];
+                        self.tensor(narrow, layout.packed_shape(shape).expect("small"))
+                    })
+                    .collect();
+                (Op::VtaConcat, parts)
+            }
+            "vta.sum_pool" => {
+                let (pool, x) = self.packed_pool(narrow);
+                let lanes = pool.out_layout.lanes;
+                let channels = pool.out_shape[1].div_ceil(lanes) * lanes;
+                (
+                    Op::VtaSumPool(pool, self.requant(channels, narrow)),
+                    vec![x],
+                )
+            }
+            _ => unreachable!("no operator `{kind}`"),
+        }
+    }
+}
+
+/// The same tensor with every element odd: none is zero.
+fn odd(t: &Tensor) -> Tensor {
+    let data = match t.data() {
+        Data::F32(v) => Data::F32(v.iter().map(|v| v * 2.0 + 1.0).collect()),
+        Data::I64(v) => Data::I64(v.iter().map(|v| v | 1).collect()),
+        Data::I32(v) => Data::I32(v.iter().map(|v| v | 1).collect()),
+        Data::I8(v) => Data::I8(v.iter().map(|v| v | 1).collect()),
+        Data::U8(v) => Data::U8(v.iter().map(|v| v | 1).collect()),
+    };
+    Tensor::new(t.ty().clone(), data)
+}

@@ -1,0 +1,170 @@
+//! `vta fuzz`
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, ValueEnum};
+use serde_json::json;
+use vta::fuzz::{Difference, Fuzz, Kind, Runs, rerun};
+use vta::{Error, Result};
+use vta_isa::{Design, HwConfig};
+use vta_rtl::candidates;
+
+use crate::bar::Bar;
+use crate::output::{self, grouped, table};
+use crate::parse::number;
+
+/// Run random networks in the integer interpreter, the functional simulator and the cycle simulator, and
+/// compare their results, memory and counters. Every stream passes the race detector.
+///
+/// The networks branch, have odd shapes and several outputs, and come in floats, with scales of their own and
+/// in integers. They run on the designs of hardware/dv/designs in turn. One that differs is made as small as
+/// it goes and printed, or written with --keep; given as FILE.graph it runs again.
+#[derive(Args)]
+pub(super) struct FuzzCommand {
+    /// A network in the graph's text form, in exact integers; the seeds are those of its inputs.
+    #[arg(value_name = "FILE.graph", requires = "config")]
+    network: Option<PathBuf>,
+    /// Networks.
+    #[arg(long, value_name = "N", default_value = "100", value_parser = super::cosim::programs)]
+    networks: u64,
+    /// Seed of the first network; each further one has the next.
+    #[arg(long, value_name = "N", default_value = "1", value_parser = number)]
+    seed: u64,
+    /// On how many of the designs each network runs.
+    #[arg(long, value_name = "N", default_value_t = 2, conflicts_with = "config")]
+    designs: usize,
+    /// One design instead: a preset, or a file with the keys of vta_config.json.
+    #[arg(long, value_name = "NAME|FILE.json")]
+    config: Option<String>,
+    /// What the networks come as [default: all of these in turn].
+    #[arg(long, value_name = "KIND,..", value_delimiter = ',')]
+    kind: Vec<Form>,
+    /// Where a small network that differs goes.
+    #[arg(long, value_name = "FILE.graph")]
+    keep: Option<PathBuf>,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Form {
+    /// Floats, calibrated on a random input.
+    Float,
+    /// With scales of their own.
+    Qdq,
+    /// Exact integers.
+    Integer,
+}
+
+impl FuzzCommand {
+    pub(super) fn run(self) -> Result<ExitCode> {
+        let seeds = self.seed..self.seed.saturating_add(self.networks);
+        if let (Some(path), Some(config)) = (&self.network, &self.config) {
+            let runs = rerun(&vta::read_text(path)?, &vta::design(config)?, seeds);
+            self.print(&runs.map_err(|e| e.at(path.display()))?)?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        if let Some(path) = &self.keep {
+            // Not after hours.
+            vta::try_write(path)?;
+        }
+        let fuzz = Fuzz {
+            designs: self.designs()?,
+            each: self.designs,
+            kinds: self.kinds(),
+        };
+        let bar = Bar::default();
+        let result = fuzz.run(seeds, &bar);
+        drop(bar);
+        match result {
+            Ok(runs) => {
+                self.print(&runs)?;
+                Ok(ExitCode::SUCCESS)
+            }
+            Err(difference) => {
+                self.differs(&difference)?;
+                Ok(ExitCode::FAILURE)
+            }
+        }
+    }
+
+    fn designs(&self) -> Result<Vec<(String, Design)>> {
+        if let Some(config) = &self.config {
+            return Ok(vec![(config.clone(), vta::design(config)?)]);
+        }
+        let mut designs: Vec<(String, Design)> = Vec::new();
+        for candidate in candidates() {
+            if designs.iter().all(|(name, _)| name != candidate.name) {
+                let design = HwConfig::from_json(candidate.config).and_then(HwConfig::design);
+                let design = design.map_err(|e| Error::from(e).at(candidate.name))?;
+                designs.push((candidate.name.to_owned(), design));
+            }
+        }
+        Ok(designs)
+    }
+
+    fn kinds(&self) -> Vec<Kind> {
+        if self.kind.is_empty() {
+            return Kind::ALL.to_vec();
+        }
+        let kind = |form: &Form| match form {
+            Form::Float => Kind::Float,
+            Form::Qdq => Kind::Qdq,
+            Form::Integer => Kind::Integer,
+        };
+        self.kind.iter().map(kind).collect()
+    }
+
+    fn print(&self, runs: &Runs) -> Result<()> {
+        if self.json {
+            return output::print_json(&json!({"networks": self.networks, "runs": runs}));
+        }
+        let rows = |counts: &std::collections::BTreeMap<String, u64>| -> Vec<Vec<String>> {
+            let row = |(name, n): (&String, &u64)| vec![name.clone(), grouped(*n)];
+            counts.iter().map(row).collect()
+        };
+        let mut text = String::new();
+        for (headers, counts) in [
+            (["design", "networks"], &runs.designs),
+            (["on vta", "operators"], &runs.vta),
+            (["on the host", "operators"], &runs.host),
+        ] {
+            text += &table(&headers, &rows(counts));
+            text += "\n";
+        }
+        let (networks, cycles) = (grouped(self.networks), grouped(runs.cycles));
+        output::print(format!(
+            "{text}{networks} networks, no difference; {cycles} cycles simulated\n"
+        ))
+    }
+
+    fn differs(&self, difference: &Difference) -> Result<()> {
+        let Difference {
+            seed,
+            kind,
+            design,
+            what,
+            small_what,
+            network,
+        } = difference;
+        let comment = format!("; design {design}, from seed {seed}: {small_what}\n");
+        let network = comment.replace('\n', " ").trim_end().to_owned() + "\n" + network;
+        if let Some(path) = &self.keep {
+            vta::write(path, network.as_bytes())?;
+        }
+        if self.json {
+            return output::print_json(&json!({"difference": difference}));
+        }
+        let kind = json!(kind);
+        let kind = kind.as_str().unwrap_or_default();
+        let shown = match &self.keep {
+            Some(path) => format!("the small network is in {}\n", path.display()),
+            None => network,
+        };
+        output::print(format!(
+            "seed {seed} ({kind}) on {design}: {what}\nmade small: {small_what}\n{shown}"
+        ))
+    }
+}
