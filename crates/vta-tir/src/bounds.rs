@@ -85,15 +85,8 @@ impl LoopNest {
             };
             let (var, extent) = &self.loops[position];
             if extent.as_const() == Some(1) {
-                affine = affine.to_expr().substitute(var, &0.into()).as_affine();
-                continue;
-            }
-            if extent.as_const() == Some(1) {
                 // The one value is exact, inside a quotient too.
-                affine = affine
-                    .to_expr()
-                    .substitute(var, &Expr::Const(0))
-                    .as_affine();
+                affine = affine.to_expr().substitute(var, &0.into()).as_affine();
                 continue;
             }
             let opaque = affine

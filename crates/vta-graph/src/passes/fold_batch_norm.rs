@@ -15,7 +15,10 @@ use crate::{Graph, GraphError, Node, Op, Tensor, ValueId};
 /// None on a verified graph.
 pub fn run(graph: &mut Graph) -> Result<(), GraphError> {
     rewrite(graph, |rw, node| {
-        let Some((x, affine)) = affine(rw, node) else {
+        // The result of a layer.
+        let channels =
+            |rw: &Rewriter, x: ValueId| channel_axis(&rw.producer(x)?.op, rw.shape(x).len());
+        let Some((x, affine)) = affine(rw, node, channels) else {
             return Ok(Rewrite::Keep);
         };
         if let Some(folded) = fold(rw, x, &affine) {
@@ -30,18 +33,23 @@ pub fn run(graph: &mut Graph) -> Result<(), GraphError> {
 }
 
 /// `x * factor + offset`, one of each for every index of `axis`.
-struct Affine {
-    axis: usize,
-    factor: Vec<f32>,
-    offset: Vec<f32>,
+pub(super) struct Affine {
+    pub(super) axis: usize,
+    pub(super) factor: Vec<f32>,
+    pub(super) offset: Vec<f32>,
 }
 
-/// What a node does to its one variable operand, if it is affine for each channel.
-fn affine(rw: &Rewriter, node: &Node) -> Option<(ValueId, Affine)> {
+/// What a node does to its one variable operand, if it is affine for each channel; `axis` gives the channels
+/// of an operand.
+pub(super) fn affine(
+    rw: &Rewriter,
+    node: &Node,
+    axis: impl Fn(&Rewriter, ValueId) -> Option<usize>,
+) -> Option<(ValueId, Affine)> {
     let constant = |x: ValueId, c: ValueId| {
         let shape = rw.shape(x);
         // The other operand must not be widened by the constant.
-        let axis = channel_axis(&rw.producer(x)?.op, shape.len())?;
+        let axis = axis(rw, x)?;
         (rw.shape(node.output) == shape)
             .then(|| per_channel(rw.graph, c, shape, axis))
             .flatten()
@@ -96,7 +104,7 @@ fn shifting((axis, offset): (usize, Vec<f32>)) -> Affine {
 
 /// The layer that computes `x` with the affine map in its weights and bias; `None` where
 /// something else reads `x`, or its weights are not plain constants.
-fn fold(rw: &mut Rewriter, x: ValueId, affine: &Affine) -> Option<Rewrite> {
+pub(super) fn fold(rw: &mut Rewriter, x: ValueId, affine: &Affine) -> Option<Rewrite> {
     let layer = rw.only_producer(x)?.clone();
     if channel_axis(&layer.op, rw.shape(x).len())? != affine.axis {
         return None;

@@ -5,7 +5,7 @@
 //! channels of a 1x1 convolution, the elements of a window fill the registers.
 
 use super::rewrite::{Rewrite, Rewriter, rewrite};
-use crate::{ConvAttrs, Graph, GraphError, Node, Op, Window};
+use crate::{ConvAttrs, Graph, GraphError, Node, Op, ValueId, Window};
 
 /// Rewrites each `qconv` of the network's input, of one group and with a constant weight, that takes fewer
 /// registers of `block_in` channels so.
@@ -18,9 +18,6 @@ pub fn run(graph: &mut Graph, block_in: usize) -> Result<(), GraphError> {
             return Ok(Rewrite::Keep);
         };
         let image = node.inputs[0];
-        let enters = rw
-            .producer(image)
-            .is_none_or(|n| matches!(n.op, Op::Quantize(..)));
         let has_weight = rw.graph.constant(node.inputs[1]).is_some();
         let taps: usize = attrs.window.kernel.iter().product();
         let channels = rw.shape(image)[1];
@@ -28,12 +25,27 @@ pub fn run(graph: &mut Graph, block_in: usize) -> Result<(), GraphError> {
             taps * channels.div_ceil(block_in),
             (taps * channels).div_ceil(block_in),
         );
-        if !enters || !has_weight || attrs.groups != 1 || registers.1 >= registers.0 {
+        if !enters(rw, image) || !has_weight || attrs.groups != 1 || registers.1 >= registers.0 {
             return Ok(Rewrite::Keep);
         }
         arranged(rw, node, &attrs.window, *zero_point)
     })?;
     Ok(())
+}
+
+/// Whether a value is the network's input, at most quantized and arranged by the host.
+fn enters(rw: &Rewriter, mut value: ValueId) -> bool {
+    while let Some(node) = rw.producer(value) {
+        let arranges = matches!(
+            node.op,
+            Op::Reshape { .. } | Op::Transpose { .. } | Op::Pad { .. }
+        );
+        if !arranges && !matches!(node.op, Op::Quantize(..)) {
+            return false;
+        }
+        value = node.inputs[0];
+    }
+    true
 }
 
 fn arranged(

@@ -7,6 +7,7 @@
 mod channel;
 mod rewrite;
 
+pub mod affine_to_conv;
 pub mod canonicalize;
 pub mod dead_code;
 pub mod dense_to_conv;
@@ -59,6 +60,11 @@ pub const ALL: &[Pass] = &[
         name: "fold_batch_norm",
         doc: "fold batch normalization and scaling into the layer before",
         run: fold_batch_norm::run,
+    },
+    Pass {
+        name: "affine_to_conv",
+        doc: "make scaling and shifting of channels depthwise convolutions",
+        run: affine_to_conv::run,
     },
     Pass {
         name: "unsigned_to_signed",
@@ -125,6 +131,7 @@ pub fn prepare(graph: &mut Graph) -> Result<(), GraphError> {
     // Layers side by side again meet their biases, and scales their layers.
     canonicalize::run(graph)?;
     fold_batch_norm::run(graph)?;
+    affine_to_conv::run(graph)?;
     canonicalize::run(graph)?;
     dead_code::run(graph)
 }

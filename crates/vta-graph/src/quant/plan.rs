@@ -135,6 +135,7 @@ fn role(graph: &Graph, node: &Node) -> Role {
             Role::Layer(2)
         }
         Op::GlobalAvgPool => Role::Layer(1),
+        Op::LeakyRelu { alpha } if (0.0..=1.0).contains(alpha) => Role::Layer(1),
         Op::AvgPool(p) if has_one_divisor(p) => Role::Layer(1),
         Op::Relu | Op::Clip { .. } => Role::Bound,
         Op::Pad { value, .. } if *value == 0.0 => Role::Arrange,

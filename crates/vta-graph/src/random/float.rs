@@ -250,9 +250,10 @@ pub fn network(dice: &mut Dice, size: Size) -> Graph {
             10 => net.slice(),
             _ => net.branch(),
         }
-        match net.dice.range(0, 3) {
+        match net.dice.range(0, 4) {
             0 => net.push(Op::Relu, &[]),
             1 => net.push(Op::Clip { lo: 0.0, hi: 1.5 }, &[]),
+            2 => net.push(Op::LeakyRelu { alpha: 0.25 }, &[]),
             _ => {}
         }
         net.seen.push(net.at);
