@@ -22,9 +22,11 @@ pub mod plan;
 pub mod segment;
 mod slots;
 mod tokens;
+mod watch;
 
 pub use error::CompileError;
 pub use lower::{LowerError, Lowered};
 pub use options::{CompileOptions, Offload};
 pub use partition::quant_target;
-pub use pipeline::{Compiled, compile, compile_with};
+pub use pipeline::{Compiled, compile, compile_watched, compile_with};
+pub use watch::Watch;

@@ -2,23 +2,22 @@
 
 use std::collections::BTreeMap;
 
-use vta_graph::passes::{
-    dense_to_conv, fold_bias, im2col, pack, part_concats, pool_sums, rescale_to_pool,
-};
+use vta_graph::passes::{self, im2col, pack, pool_sums};
 use vta_graph::{Graph, NodeId, Op, ValueId};
 use vta_isa::{Design, PAGE_BYTES};
 use vta_program::{
-    CommandStream, ImageSection, InsnRange, Place, Placement, Program, SlotId, Step,
+    CommandStream, ImageSection, InsnRange, Place, Placement, Program, SlotId, Step, StreamError,
 };
 
 use crate::arena::{Arena, leaves_segment};
-use crate::emit::{self, End};
+use crate::emit::{self, Command, End};
 use crate::error::CompileError;
 use crate::lower::{self, Lowered};
 use crate::options::{CompileOptions, Offload};
 use crate::partition::{self, Partition};
 use crate::segment::{self, Segment};
 use crate::slots::Slots;
+use crate::watch::Watch;
 use crate::{check, layers, plan, tokens};
 
 /// A compiled network with what the compiler thought on its way.
@@ -49,29 +48,61 @@ pub fn compile_with(
     design: &Design,
     options: &CompileOptions,
 ) -> Result<Compiled, CompileError> {
+    compile_watched(integer, design, options, &mut ())
+}
+
+/// As [`compile_with`], while someone watches.
+///
+/// # Errors
+/// As [`compile`].
+pub fn compile_watched(
+    integer: &Graph,
+    design: &Design,
+    options: &CompileOptions,
+    watch: &mut dyn Watch,
+) -> Result<Compiled, CompileError> {
     let mut graph = integer.clone();
-    if options.offload == Offload::All {
-        dense_to_conv::run(&mut graph)?;
-        rescale_to_pool::run(&mut graph)?;
-        part_concats::run(&mut graph)?;
-    }
-    fold_bias::run(&mut graph)?;
+    let passes: &[&str] = match options.offload {
+        Offload::All => &[
+            "dense_to_conv",
+            "rescale_to_pool",
+            "part_concats",
+            "fold_bias",
+        ],
+        _ => &["fold_bias"],
+    };
+    passes::run_watched(&mut graph, passes, &mut |pass, graph| {
+        watch.graph(pass, graph)
+    })?;
     let (mut graph, partition) = arranged(graph, design, options)?;
+    watch.graph("partition", &graph);
     let reasons = reasons(&graph, &partition);
     let origin = pack::run(&mut graph, &partition.chosen, partition::registers(design))?;
+    watch.graph("pack", &graph);
     let segments = segment::segments(&graph);
     let nests = nests(&graph, &origin, &partition, design, options)?;
+    nests
+        .iter()
+        .for_each(|(_, nest)| watch.nest("naive", &nest.naive));
+    for (_, nest) in &nests {
+        watch.nest("schedule", &nest.scheduled);
+    }
     let arena = Arena::plan(&graph, &segments, &nests, design);
     let mut program = assemble(&graph, &segments, &arena, design)?;
-    let emitted = emit(
-        &mut program,
-        &graph,
-        &segments,
-        &nests,
-        arena,
-        design,
-        options,
-    )?;
+    let walked = walked(&graph, &segments, &nests, &arena, design)?;
+    if watch.wants("walk") {
+        for (stream, operators) in walked.iter().enumerate() {
+            let bare = bare(operators, design, arena.end);
+            watch.stream(
+                "walk",
+                &bare.map_err(|source| CompileError::Stream { stream, source })?,
+            );
+        }
+    }
+    let emitted = emit(&mut program, walked, arena, design, options)?;
+    for stream in &program.streams {
+        watch.stream("tokens", stream);
+    }
     program.placement = placement(&graph, &segments, &reasons, design);
     program.layers = layers::layers(&graph, &segments, &nests, &emitted);
     check::streams(&program, design)?;
@@ -203,37 +234,54 @@ fn assemble(
     })
 }
 
+/// The commands of a segment, by operator.
+type Walked = Vec<(NodeId, Vec<Command>)>;
+
+/// What the operators of each accelerated segment walk into.
+fn walked(
+    graph: &Graph,
+    segments: &[Segment],
+    nests: &[(NodeId, Lowered)],
+    arena: &Arena,
+    design: &Design,
+) -> Result<Vec<Walked>, CompileError> {
+    let lowered: BTreeMap<NodeId, &Lowered> = nests.iter().map(|(id, l)| (*id, l)).collect();
+    let of_segment = |segment: &Segment| -> Result<Walked, CompileError> {
+        let operators = segment.nodes.iter().filter(|id| lowered.contains_key(id));
+        let mut walked = Vec::new();
+        for (&id, end) in operators.zip([End::Low, End::High].into_iter().cycle()) {
+            let (nest, params) = (&lowered[&id].scheduled, arena.params(graph, id));
+            let commands = emit::walk(design, nest, &params, end);
+            let commands = commands.map_err(|error| CompileError::Lower {
+                node: graph.node(id).name.clone(),
+                source: error.into(),
+            })?;
+            walked.push((id, commands));
+        }
+        Ok(walked)
+    };
+    let accelerated = segments.iter().filter(|segment| segment.accelerated);
+    accelerated.map(of_segment).collect()
+}
+
 /// One stream for each accelerated segment, then the micro-ops behind everything else. Gives the
 /// instructions of each node.
 fn emit(
     program: &mut Program,
-    graph: &Graph,
-    segments: &[Segment],
-    nests: &[(NodeId, Lowered)],
+    walked: Vec<Walked>,
     arena: Arena,
     design: &Design,
     options: &CompileOptions,
 ) -> Result<BTreeMap<NodeId, InsnRange>, CompileError> {
     let mut emitted = BTreeMap::new();
-    let lowered: BTreeMap<NodeId, &Lowered> = nests.iter().map(|(id, l)| (*id, l)).collect();
     let mut commands = CommandStream::new(design);
     let mut streams = Vec::new();
-    for segment in segments.iter().filter(|s| s.accelerated) {
+    for operators in walked {
         let stream = streams.len();
         let stream_error = |source| CompileError::Stream { stream, source };
-        let mut sequence = Vec::new();
-        let has_nest = |id: &&NodeId| lowered.contains_key(id);
-        let nodes: Vec<&NodeId> = segment.nodes.iter().filter(has_nest).collect();
-        for (&&id, end) in nodes.iter().zip([End::Low, End::High].into_iter().cycle()) {
-            let (nest, params) = (&lowered[&id].scheduled, arena.params(graph, id));
-            let walked = emit::walk(design, nest, &params, end);
-            sequence.push(walked.map_err(|error| CompileError::Lower {
-                node: graph.node(id).name.clone(),
-                source: error.into(),
-            })?);
-        }
+        let (nodes, sequence): (Vec<NodeId>, Vec<_>) = operators.into_iter().unzip();
         let ordered = tokens::order(sequence, design, options.latency_hiding);
-        for (&id, steps) in nodes.into_iter().zip(ordered) {
+        for (id, steps) in nodes.into_iter().zip(ordered) {
             let first = commands.insns().len() as u32;
             lower::append(steps, &mut commands).map_err(stream_error)?;
             let range = InsnRange {
@@ -263,6 +311,19 @@ fn emit(
         program.streams.push(bytes);
     }
     Ok(emitted)
+}
+
+/// The stream of `operators` without any token.
+fn bare(
+    operators: &[(NodeId, Vec<Command>)],
+    design: &Design,
+    uop_base: u64,
+) -> Result<Vec<u8>, StreamError> {
+    let mut commands = CommandStream::new(design);
+    for (_, steps) in operators {
+        lower::append(tokens::without(steps), &mut commands)?;
+    }
+    commands.finish()?.encode(design, uop_base)
 }
 
 /// Where each node of the packed graph runs, in the order of execution.

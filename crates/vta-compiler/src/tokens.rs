@@ -42,6 +42,17 @@ impl Ordered {
     }
 }
 
+/// Commands in their order alone.
+pub(crate) fn without(commands: &[Command]) -> Vec<Ordered> {
+    let ordered = |command: &Command| Ordered {
+        module: module(command),
+        command: Some(command.clone()),
+        pops: [false; 3],
+        pushes: [false; 3],
+    };
+    commands.iter().map(ordered).collect()
+}
+
 fn among(flags: [bool; 3]) -> impl Iterator<Item = Module> {
     MODULES.into_iter().filter(move |&m| flags[m as usize])
 }

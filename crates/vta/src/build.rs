@@ -2,8 +2,8 @@
 
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use vta_compiler::{CompileOptions, Offload};
-use vta_graph::passes::{Island, to_integers};
+use vta_compiler::{CompileOptions, Offload, Watch};
+use vta_graph::passes::{Island, to_integers_watched};
 use vta_graph::quant::{QuantOptions, RangeMethod, RequantMode, Scheme, post_training};
 use vta_graph::{DType, Data, Graph, Tensor, TensorType};
 use vta_isa::Design;
@@ -76,6 +76,7 @@ pub(crate) fn integers(
     model: &Model,
     options: &Options,
     progress: &dyn Progress,
+    watch: &mut dyn Watch,
 ) -> Result<Integers> {
     let target = vta_compiler::quant_target(&options.design);
     let mut integer = model.graph().clone();
@@ -89,9 +90,12 @@ pub(crate) fn integers(
         };
         let (inputs, source) = calibration(model, &options.calibration)?;
         post_training(&mut integer, &inputs, &quant)?;
+        watch.graph("quantize", &integer);
         format!("{source}; {}", choices(&quant))
     };
-    let islands = to_integers(&mut integer, &target)?;
+    let islands = to_integers_watched(&mut integer, &target, &mut |pass, graph| {
+        watch.graph(pass, graph)
+    })?;
     Ok(Integers {
         graph: integer,
         islands,
@@ -105,13 +109,27 @@ pub(crate) fn integers(
 /// A float network without calibration, inputs that do not fit, labels that are not as many as
 /// classes; anything else is a bug.
 pub fn compile(model: &Model, options: &Options, progress: &dyn Progress) -> Result<Built> {
+    compile_watched(model, options, progress, &mut ())
+}
+
+/// As [`compile`], while someone watches: `quantize`, the passes to integers, and the compiler's steps.
+///
+/// # Errors
+/// As [`compile`].
+pub fn compile_watched(
+    model: &Model,
+    options: &Options,
+    progress: &dyn Progress,
+    watch: &mut dyn Watch,
+) -> Result<Built> {
     let Integers {
         graph: integer,
         islands,
         how,
-    } = integers(model, options, progress)?;
+    } = integers(model, options, progress, watch)?;
     progress.stage("compiling", 0);
-    let compiled = vta_compiler::compile_with(&integer, &options.design, &options.compiler)?;
+    let compiled =
+        vta_compiler::compile_watched(&integer, &options.design, &options.compiler, watch)?;
     let mut program = compiled.program;
     program.notes.insert("quantization".into(), how);
     program.notes.extend(restrictions(&options.compiler));

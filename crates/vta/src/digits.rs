@@ -15,9 +15,12 @@ pub const SAMPLE: &[u8] = file!("samples/digit_3_0.png");
 /// The digit that [`SAMPLE`] shows.
 pub const SAMPLE_DIGIT: usize = 3;
 
+/// The network, an ONNX file.
+pub const ONNX: &[u8] = file!("digits.onnx");
+
 /// The network.
 pub fn model() -> Result<Model> {
-    Model::from_bytes("digits", file!("digits.onnx"))
+    Model::from_bytes("digits", ONNX)
 }
 
 /// What makes its input of pixels.

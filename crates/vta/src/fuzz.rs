@@ -259,7 +259,7 @@ fn draw(
                 ..Options::default()
             };
             let model = Model::from_graph(graph).map_err(|e| e.to_string())?;
-            crate::build::integers(&model, &options, &())
+            crate::build::integers(&model, &options, &(), &mut ())
                 .map_err(|e| e.to_string())?
                 .graph
         }

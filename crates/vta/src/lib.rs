@@ -12,6 +12,7 @@ mod causes;
 mod design;
 mod device;
 pub mod digits;
+pub mod dump;
 mod error;
 mod evaluate;
 mod experiment;
@@ -31,7 +32,7 @@ pub mod score;
 mod table;
 pub mod timeline;
 
-pub use build::{Built, Calibration, Options, compile};
+pub use build::{Built, Calibration, Options, compile, compile_watched};
 pub use design::design;
 pub use device::{DeviceKind, Devices, hardware};
 pub use error::{Error, Kind, Result};

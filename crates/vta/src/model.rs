@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use vta_compiler::Watch;
 use vta_graph::{Graph, Op, TensorType, passes};
 
 use crate::{Error, Result, read};
@@ -16,23 +17,38 @@ pub struct Model {
 impl Model {
     /// The network of an ONNX file, named after the file.
     pub fn open(path: &Path) -> Result<Model> {
+        Model::open_watched(path, &mut ())
+    }
+
+    /// The same, while someone watches the passes that prepare it.
+    pub fn open_watched(path: &Path, watch: &mut dyn Watch) -> Result<Model> {
         let name = path.file_stem().unwrap_or_default().to_string_lossy();
-        Model::from_bytes(&name, &read(path)?).map_err(|e| e.at(path.display()))
+        Model::watched(&name, &read(path)?, watch).map_err(|e| e.at(path.display()))
     }
 
     /// The network of the bytes of an ONNX file.
     pub fn from_bytes(name: &str, onnx: &[u8]) -> Result<Model> {
-        let imported = vta_onnx::import(onnx)?;
-        let mut model = Model::from_graph(imported.graph)?;
-        model.graph.name = name.to_owned();
+        Model::watched(name, onnx, &mut ())
+    }
+
+    /// The same, while someone watches the passes that prepare it; the first is `import`.
+    pub fn watched(name: &str, onnx: &[u8], watch: &mut dyn Watch) -> Result<Model> {
+        let mut imported = vta_onnx::import(onnx)?;
+        imported.graph.name = name.to_owned();
+        watch.graph("import", &imported.graph);
+        let mut model = Model::prepared(imported.graph, watch)?;
         model.notes = imported.notes;
         Ok(model)
     }
 
     /// A network that is a graph already: of floats, or with `quantize` and `dequantize`.
-    pub fn from_graph(mut graph: Graph) -> Result<Model> {
+    pub fn from_graph(graph: Graph) -> Result<Model> {
+        Model::prepared(graph, &mut ())
+    }
+
+    fn prepared(mut graph: Graph, watch: &mut dyn Watch) -> Result<Model> {
         graph.verify()?;
-        passes::prepare(&mut graph)?;
+        passes::prepare_watched(&mut graph, &mut |pass, graph| watch.graph(pass, graph))?;
         let notes = Vec::new();
         Ok(Model { graph, notes })
     }

@@ -118,22 +118,48 @@ pub fn by_name(name: &str) -> Option<&'static Pass> {
     ALL.iter().find(|p| p.name == name)
 }
 
+/// Someone who looks at the graph after each pass, told by its name.
+pub type Watch<'a> = dyn FnMut(&str, &Graph) + 'a;
+
 /// Prepares an imported graph, float or quantized: the float passes, until nothing changes
 /// that one of them could use.
 ///
 /// # Errors
 /// If a constant node cannot be computed.
 pub fn prepare(graph: &mut Graph) -> Result<(), GraphError> {
-    fold_constants::run(graph)?;
-    canonicalize::run(graph)?;
-    sink_transposes::run(graph)?;
-    fold_constants::run(graph)?;
-    // Layers side by side again meet their biases, and scales their layers.
-    canonicalize::run(graph)?;
-    fold_batch_norm::run(graph)?;
-    affine_to_conv::run(graph)?;
-    canonicalize::run(graph)?;
-    dead_code::run(graph)
+    prepare_watched(graph, &mut |_, _| {})
+}
+
+/// As [`prepare`], while someone watches.
+///
+/// # Errors
+/// As [`prepare`].
+pub fn prepare_watched(graph: &mut Graph, watch: &mut Watch) -> Result<(), GraphError> {
+    // Once transposes are gone, layers side by side meet their biases, and scales their layers.
+    let names = [
+        "fold_constants",
+        "canonicalize",
+        "sink_transposes",
+        "fold_constants",
+        "canonicalize",
+        "fold_batch_norm",
+        "affine_to_conv",
+        "canonicalize",
+        "dead_code",
+    ];
+    run_watched(graph, &names, watch)
+}
+
+/// Runs the passes of these names one after the other, while someone watches; unknown ones are left out.
+///
+/// # Errors
+/// Those of the passes.
+pub fn run_watched(graph: &mut Graph, names: &[&str], watch: &mut Watch) -> Result<(), GraphError> {
+    for pass in names.iter().filter_map(|name| by_name(name)) {
+        (pass.run)(graph)?;
+        watch(pass.name, graph);
+    }
+    Ok(())
 }
 
 /// Makes a prepared graph with `quantize` and `dequantize` one of exact integers, for a design
@@ -142,8 +168,21 @@ pub fn prepare(graph: &mut Graph) -> Result<(), GraphError> {
 /// # Errors
 /// None on a verified graph.
 pub fn to_integers(graph: &mut Graph, target: &QuantTarget) -> Result<Vec<Island>, GraphError> {
-    unsigned_to_signed::run(graph)?;
+    to_integers_watched(graph, target, &mut |_, _| {})
+}
+
+/// As [`to_integers`], while someone watches.
+///
+/// # Errors
+/// As [`to_integers`].
+pub fn to_integers_watched(
+    graph: &mut Graph,
+    target: &QuantTarget,
+    watch: &mut Watch,
+) -> Result<Vec<Island>, GraphError> {
+    run_watched(graph, &["unsigned_to_signed"], watch)?;
     let islands = lower_qdq::run(graph, target)?;
-    dead_code::run(graph)?;
+    watch("lower_qdq", graph);
+    run_watched(graph, &["dead_code"], watch)?;
     Ok(islands)
 }

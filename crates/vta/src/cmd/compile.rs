@@ -2,9 +2,11 @@
 
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use serde_json::json;
 use vta::Result;
+use vta::dump::Dump;
+use vta_compiler::Watch;
 use vta_isa::INSN_BYTES;
 
 use super::network::Compilation;
@@ -18,8 +20,15 @@ pub(super) struct Compile {
     /// The network, an ONNX file.
     model: PathBuf,
     /// Where the program goes.
-    #[arg(short, long, value_name = "FILE.vta")]
-    output: PathBuf,
+    #[arg(short, long, value_name = "FILE.vta", required_unless_present_any = ["dump_after", "emit"])]
+    output: Option<PathBuf>,
+    /// Print what the network is after a step, in a text that parses again, instead of the report; `list` names
+    /// the steps.
+    #[arg(long, value_name = "STEP", conflicts_with_all = ["emit", "json"])]
+    dump_after: Option<String>,
+    /// Print what is compiled at a level: the packed graph, the scheduled loop nests, or the instructions.
+    #[arg(long, value_name = "LEVEL", conflicts_with = "json")]
+    emit: Option<Emit>,
     #[command(flatten)]
     compilation: Compilation,
     /// Print JSON.
@@ -27,13 +36,42 @@ pub(super) struct Compile {
     json: bool,
 }
 
+#[derive(Clone, Copy, ValueEnum)]
+enum Emit {
+    /// As `--dump-after pack`.
+    Graph,
+    /// As `--dump-after schedule`.
+    Tensor,
+    /// As `--dump-after tokens`.
+    Stream,
+}
+
 impl Compile {
     pub(super) fn run(self) -> Result<()> {
+        let step = self
+            .dump_after
+            .as_deref()
+            .or(self.emit.map(|level| match level {
+                Emit::Graph => "pack",
+                Emit::Tensor => "schedule",
+                Emit::Stream => "tokens",
+            }));
         let bar = Bar::default();
-        let program = self.compilation.open(&self.model)?.compile(&bar)?.program;
+        let mut dump = Dump::new(&self.compilation.design()?, step);
+        let watch: &mut dyn Watch = match step {
+            Some(_) => &mut dump,
+            None => &mut (),
+        };
+        let job = self.compilation.open_watched(&self.model, watch)?;
+        let program = job.compile_watched(&bar, watch)?.program;
         drop(bar);
         let file = vta::to_bytes(&program)?;
-        vta::write(&self.output, &file)?;
+        if let Some(path) = &self.output {
+            vta::write(path, &file)?;
+        }
+        if let Some(step) = step {
+            return print(&dump, step);
+        }
         let streams = program.streams.iter();
         let sizes = [
             ("streams", program.streams.len()),
@@ -56,4 +94,12 @@ impl Compile {
         let (header, placement) = (report::header(&program), report::placement(&program));
         output::print(format!("{header}\n{placement}\n{sizes}"))
     }
+}
+
+fn print(dump: &Dump, step: &str) -> Result<()> {
+    if step == "list" {
+        let names: String = dump.steps().map(|(name, _)| format!("{name}\n")).collect();
+        return output::print(names);
+    }
+    output::print(dump.texts()?.join("\n"))
 }

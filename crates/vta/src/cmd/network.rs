@@ -7,6 +7,7 @@ use vta::{
     Built, Calibration, CompileOptions, Error, Model, Offload, Options, Recipe, Result, Samples,
     digits,
 };
+use vta_compiler::Watch;
 use vta_graph::quant::{QuantOptions, RangeMethod, RequantMode, Scheme};
 use vta_isa::Design;
 use vta_program::Program;
@@ -189,7 +190,12 @@ pub(super) struct Job {
 impl Compilation {
     /// The network of a file.
     pub(super) fn open(&self, path: &Path) -> Result<Job> {
-        let model = Model::open(path)?;
+        self.open_watched(path, &mut ())
+    }
+
+    /// The same, while someone watches the passes that prepare it.
+    pub(super) fn open_watched(&self, path: &Path, watch: &mut dyn Watch) -> Result<Job> {
+        let model = Model::open_watched(path, watch)?;
         self.job(
             model,
             Recipe::default(),
@@ -202,6 +208,11 @@ impl Compilation {
     pub(super) fn digits(&self) -> Result<Job> {
         let (model, recipe) = (digits::model()?, digits::recipe());
         self.job(model, recipe, digits::calibration, digits::labels())
+    }
+
+    /// The design that networks are compiled for.
+    pub(super) fn design(&self) -> Result<Design> {
+        self.target.design()
     }
 
     /// The design for a program that is compiled already: its own, unless another one is named.
@@ -264,6 +275,10 @@ impl Compilation {
 
 impl Job {
     pub(super) fn compile(&self, bar: &Bar) -> Result<Built> {
-        vta::compile(&self.model, &self.options, bar)
+        self.compile_watched(bar, &mut ())
+    }
+
+    pub(super) fn compile_watched(&self, bar: &Bar, watch: &mut dyn Watch) -> Result<Built> {
+        vta::compile_watched(&self.model, &self.options, bar, watch)
     }
 }

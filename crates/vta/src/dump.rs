@@ -1,0 +1,105 @@
+//! What a network is after each step of its compilation, in the text form of that level.
+
+use vta_compiler::Watch;
+use vta_graph::Graph;
+use vta_graph::text::{self, PrintOptions};
+use vta_isa::{Design, asm};
+use vta_tir::Program;
+
+use crate::{Error, Result};
+
+/// The level of a step, by its language.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Level {
+    /// Operators over tensors.
+    Graph,
+    /// Loop nests, one for each operator of the accelerator.
+    Tensor,
+    /// Instructions, one listing for each stream.
+    Stream,
+}
+
+/// The texts after one step, and the names of all steps that were seen, in order.
+///
+/// A pass that runs several times has a number from its second time on: `canonicalize`, `canonicalize.2`.
+#[derive(Clone, Debug)]
+pub struct Dump {
+    design: Design,
+    wanted: Option<String>,
+    steps: Vec<(String, Level)>,
+    texts: Vec<String>,
+}
+
+impl Dump {
+    /// A dump after the step `wanted`, or of the names alone.
+    pub fn new(design: &Design, wanted: Option<&str>) -> Dump {
+        Dump {
+            design: design.clone(),
+            wanted: wanted.map(str::to_owned),
+            steps: Vec::new(),
+            texts: Vec::new(),
+        }
+    }
+
+    /// The steps so far.
+    pub fn steps(&self) -> impl Iterator<Item = (&str, Level)> {
+        self.steps.iter().map(|(name, level)| (&**name, *level))
+    }
+
+    /// The texts after the wanted step: one graph, or one text for each operator or stream.
+    ///
+    /// # Errors
+    /// If there was no step of that name.
+    pub fn texts(&self) -> Result<&[String]> {
+        let wanted = self.wanted.as_deref().unwrap_or_default();
+        if self.steps().any(|(name, _)| name == wanted) {
+            return Ok(&self.texts);
+        }
+        let names: Vec<&str> = self.steps().map(|(name, _)| name).collect();
+        Err(
+            Error::input(format!("no step of this compilation is called `{wanted}`"))
+                .help(format!("there are {}", names.join(", "))),
+        )
+    }
+
+    fn see(&mut self, name: String, level: Level, text: impl FnOnce() -> String) {
+        if self.wanted.as_ref() == Some(&name) {
+            self.texts.push(text());
+        }
+        // Of operators and streams there are many in a step.
+        if self.steps.last().is_none_or(|(last, _)| *last != name) {
+            self.steps.push((name, level));
+        }
+    }
+}
+
+impl Watch for Dump {
+    fn wants(&self, _step: &str) -> bool {
+        true
+    }
+
+    fn graph(&mut self, pass: &str, graph: &Graph) {
+        let before = self.steps.iter().filter(|(name, _)| {
+            let (name, number) = name.split_once('.').unwrap_or((name, "1"));
+            name == pass && number.parse::<u32>().is_ok()
+        });
+        let name = match before.count() {
+            0 => pass.to_owned(),
+            times => format!("{pass}.{}", times + 1),
+        };
+        self.see(name, Level::Graph, || {
+            text::print(graph, PrintOptions { data: true })
+        });
+    }
+
+    fn nest(&mut self, step: &str, nest: &Program) {
+        self.see(step.to_owned(), Level::Tensor, || nest.to_string());
+    }
+
+    fn stream(&mut self, step: &str, insns: &[u8]) {
+        let design = self.design.clone();
+        self.see(step.to_owned(), Level::Stream, || {
+            asm::disassemble(&design, insns).unwrap_or_default()
+        });
+    }
+}
