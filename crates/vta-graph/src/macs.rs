@@ -19,9 +19,14 @@ impl Graph {
                 let reduced = shape(0).last().copied().unwrap_or(1);
                 results.saturating_mul(reduced as u64)
             }
-            Op::VtaConv(conv) => product(&conv.out_shape)
-                .saturating_mul((conv.in_shape[1] / conv.groups) as u64)
-                .saturating_mul(product(&conv.window.kernel)),
+            Op::VtaConv(conv) => {
+                // A pooling leaves fewer results than there are sums.
+                let [n, c, h, w] = conv.out_shape;
+                let [h, w] = conv.conv_hw().unwrap_or([h, w]);
+                product(&[n, c, h, w])
+                    .saturating_mul((conv.in_shape[1] / conv.groups) as u64)
+                    .saturating_mul(product(&conv.window.kernel))
+            }
             _ => 0,
         }
     }
