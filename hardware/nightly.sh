@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# What of the hardware is too slow for CI: some hours of two processors.
+# What is too slow for CI: some hours of two processors.
 #
-#     hardware/nightly.sh [resources] [ecp5] [cosim] [mutate]
+#     hardware/nightly.sh [resources] [ecp5] [cosim] [mutate] [fuzz] [networks]
 #
-# Without arguments all four parts run, whatever becomes of the ones before. Installs nothing: a part whose
+# Without arguments all parts run, whatever becomes of the ones before. Installs nothing: a part whose
 # programs are missing says what they are, and fails. The last lines say how each part ended.
 set -uo pipefail
 cd "$(dirname "$0")/.."
@@ -18,14 +18,18 @@ ecp5() { python3 hardware/fpga/ecp5.py; }
 cosim() { vta cosim --all --programs 200 --seed 1 --coverage --goal 100; }
 # Each of the deliberate bugs is caught.
 mutate() { vta mutate; }
+# 2000 random networks agree in the integer interpreter and both simulators, on all designs in turn.
+fuzz() { vta fuzz --networks 2000 --seed 1; }
+# So do the networks of the data folder and of the zoo.
+networks() { cargo test --release --quiet -p vta --test networks -- --include-ignored; }
 
 parts=("$@")
-[ $# -gt 0 ] || parts=(resources ecp5 cosim mutate)
+[ $# -gt 0 ] || parts=(resources ecp5 cosim mutate fuzz networks)
 for part in "${parts[@]}"; do
     case $part in
-    resources | ecp5 | cosim | mutate) ;;
+    resources | ecp5 | cosim | mutate | fuzz | networks) ;;
     *)
-        echo "error: no part \`$part\`; there are resources, ecp5, cosim and mutate" >&2
+        echo "error: no part \`$part\`; there are resources, ecp5, cosim, mutate, fuzz and networks" >&2
         exit 2
         ;;
     esac
