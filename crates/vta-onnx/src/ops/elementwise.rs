@@ -2,7 +2,7 @@
 
 use std::slice::from_ref;
 
-use vta_graph::Op;
+use vta_graph::{Op, Tensor};
 
 use super::arrange;
 use crate::import::{Importer, Known};
@@ -19,6 +19,32 @@ pub(super) fn binary(im: &mut Importer, n: &NodeView, op: Op) -> Result<Known, S
 pub(super) fn leaky_relu(im: &mut Importer, n: &NodeView) -> Result<Known, String> {
     let alpha = n.float("alpha")?.unwrap_or(0.01);
     unary(im, n, Op::LeakyRelu { alpha })
+}
+
+/// `clip(alpha * x + beta, 0, 1)`, in operators that layers can take in.
+pub(super) fn hard_sigmoid(im: &mut Importer, n: &NodeView) -> Result<Known, String> {
+    let alpha = n.float("alpha")?.unwrap_or(0.2);
+    let beta = n.float("beta")?.unwrap_or(0.5);
+    let line = line(im, n, alpha, beta)?;
+    im.emit(n, UNIT, &[line])
+}
+
+/// `x * hard_sigmoid(x)` with a slope of 1/6.
+pub(super) fn hard_swish(im: &mut Importer, n: &NodeView) -> Result<Known, String> {
+    let line = line(im, n, 1.0 / 6.0, 0.5)?;
+    let gate = im.emit_step(n, "gate", UNIT, &[line])?;
+    im.emit(n, Op::Mul, &[n.input(0)?.clone(), gate])
+}
+
+const UNIT: Op = Op::Clip { lo: 0.0, hi: 1.0 };
+
+/// `slope * x + offset`.
+fn line(im: &mut Importer, n: &NodeView, slope: f32, offset: f32) -> Result<Known, String> {
+    let number =
+        |part: &str, v| Known::constant(&format!("{}.{part}", n.name), Tensor::f32([], vec![v]));
+    let (slope, offset) = (number("slope", slope), number("offset", offset));
+    let product = im.emit_step(n, "product", Op::Mul, &[n.input(0)?.clone(), slope])?;
+    im.emit_step(n, "line", Op::Add, &[product, offset])
 }
 
 pub(super) fn identity(_: &mut Importer, n: &NodeView) -> Result<Known, String> {

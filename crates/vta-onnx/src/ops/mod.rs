@@ -34,6 +34,8 @@ const OPS: &[(&str, Handler)] = &[
     ("Gather", shape::gather),
     ("Gemm", linear::gemm),
     ("GlobalAveragePool", window::global_average_pool),
+    ("HardSigmoid", elementwise::hard_sigmoid),
+    ("HardSwish", elementwise::hard_swish),
     ("Identity", elementwise::identity),
     ("LeakyRelu", elementwise::leaky_relu),
     ("MatMul", linear::matmul),
