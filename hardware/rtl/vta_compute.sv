@@ -52,7 +52,7 @@ module vta_compute
   input  logic [WgtBits-1:0]     wgt_rdata_i,
   output logic [AccSlices-1:0]   out_we_o,
   output logic [LogAccDepth-1:0] out_waddr_o,
-  output logic [OutBits-1:0]     out_wdata_o,
+  output logic [MirrorBits-1:0]  out_wdata_o,
 
   output logic                   slot_o,      // a GEMM or ALU slot is issued
   output logic                   load_we_o,   // a load writes

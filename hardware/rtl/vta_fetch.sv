@@ -134,7 +134,8 @@ module vta_fetch
     known = 1'b1;
     unique case (insn_o.opcode)
       OpLoad: begin
-        target = mem_insn.memory_type == MemInp || mem_insn.memory_type == MemWgt ? 3'b001 : 3'b010;
+        target = mem_insn.memory_type == MemInp || mem_insn.memory_type == MemWgt ||
+            (HasRequantStore && mem_insn.memory_type == MemRqt) ? 3'b001 : 3'b010;
       end
       OpStore: target = 3'b100;
       OpGemm, OpAlu, OpFinish: target = 3'b010;

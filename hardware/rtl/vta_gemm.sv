@@ -2,6 +2,10 @@
 // products. Operands that are on the ports at z + 5 have their sums there at z + 5 + p, where p =
 // GemmPipeline; `valid_i` goes with the operands, and nothing switches without it. One register is
 // at the sum; from p = 2 on another one is behind the multipliers, the rest are in the adder tree.
+//
+// A sign times a value is the value or its negative. Of a sign times a sign the tree has 0 for 1 and -1
+// for -1, so that its sum is the number of those that differ, negative: BlockIn less twice as many is the
+// sum of the products.
 module vta_gemm
   import vta_pkg::*;
 #(
@@ -13,11 +17,12 @@ module vta_gemm
   input  logic [BlockOut-1:0][BlockIn-1:0][WgtWidth-1:0] wgt_i,
   output logic [Batch-1:0][BlockOut-1:0][SumWidth-1:0] sum_o
 );
-  localparam int unsigned ProductWidth = InpWidth + WgtWidth;
+  localparam bit Signs = HasSignInp && HasSignWgt;
+  localparam int unsigned ProductWidth = Signs ? 1 : InpWidth + WgtWidth;
   localparam bit ProductRegister = (GemmPipeline > 1);
   localparam int unsigned TreeStages = ProductRegister ? GemmPipeline - 1 : 1;
   // Two output channels share an input.
-  localparam bit Pack = MulPack && (BlockOut > 1);
+  localparam bit Pack = MulPack && (BlockOut > 1) && !HasSignInp && !HasSignWgt;
 
   // Bit s is high at z + 5 + s.
   logic [GemmPipeline-1:0] valid;
@@ -52,8 +57,18 @@ module vta_gemm
       end else begin : gen_singles
         for (genvar n = 0; n < BlockOut; n++) begin : gen_single
           logic signed [ProductWidth-1:0] product_d;
-          assign product_d = ProductWidth'($signed(inp_i[b][k])) *
-              ProductWidth'($signed(wgt_i[n][k]));
+          if (Signs) begin : gen_signs
+            assign product_d = inp_i[b][k] ^ wgt_i[n][k];
+          end else if (HasSignWgt) begin : gen_sign_wgt
+            assign product_d = wgt_i[n][k] ? -ProductWidth'($signed(inp_i[b][k])) :
+                ProductWidth'($signed(inp_i[b][k]));
+          end else if (HasSignInp) begin : gen_sign_inp
+            assign product_d = inp_i[b][k] ? -ProductWidth'($signed(wgt_i[n][k])) :
+                ProductWidth'($signed(wgt_i[n][k]));
+          end else begin : gen_product
+            assign product_d = ProductWidth'($signed(inp_i[b][k])) *
+                ProductWidth'($signed(wgt_i[n][k]));
+          end
           if (ProductRegister) begin : gen_register
             always_ff @(posedge clk_i) if (valid[0]) product[b][n][k] <= product_d;
           end else begin : gen_wire
@@ -63,6 +78,7 @@ module vta_gemm
       end
     end
     for (genvar n = 0; n < BlockOut; n++) begin : gen_sum
+      logic signed [ProductWidth+$clog2(BlockIn)-1:0] sum;
       vta_adder_tree #(
         .Inputs(BlockIn),
         .InWidth(ProductWidth),
@@ -71,8 +87,9 @@ module vta_gemm
         .clk_i,
         .en_i(valid[GemmPipeline-1-:TreeStages]),
         .operands_i(product[b][n]),
-        .sum_o(sum_o[b][n])
+        .sum_o(sum)
       );
+      assign sum_o[b][n] = Signs ? SumWidth'({sum, 1'b0}) + SumWidth'(BlockIn) : SumWidth'(sum);
     end
   end
 endmodule

@@ -1,4 +1,4 @@
-// The load module: LOAD of INP and WGT. An instruction is taken at P by `vta_issue` and run by the
+// The load module: LOAD of INP, WGT and RQT. An instruction is taken at P by `vta_issue` and run by the
 // load engine; it is finished in the cycle after the engine's done.
 module vta_load
   import vta_pkg::*;
@@ -29,7 +29,7 @@ module vta_load
   input  unit_t                unit_i,
   input  logic [BusWidth-1:0]  unit_data_i,
   output logic                 unit_ready_o,
-  // Scratchpads inp and wgt.
+  // Scratchpads inp and wgt, and the rescaling table.
   output load_write_t          write_o,
   output logic                 fault_o,
   output fault_e               fault_code_o
@@ -76,14 +76,14 @@ module vta_load
   );
 
   vta_load_engine #(
-    .Memories((8'd1 << MemInp) | (8'd1 << MemWgt)),
+    .Memories((8'd1 << MemInp) | (8'd1 << MemWgt) | (8'(HasRequantStore) << MemRqt)),
     .Depth(Window)
   ) u_engine (
     .clk_i,
     .rst_ni,
     .take_i(take_o),
     .insn_i(insn),
-    .base_i(insn.memory_type == MemWgt ? wgt_base_i : inp_base_i),
+    .base_i(insn.memory_type == MemInp ? inp_base_i : wgt_base_i),
     .free_o(free),
     .req_valid_o,
     .req_o,

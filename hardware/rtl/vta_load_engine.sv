@@ -1,4 +1,4 @@
-// Moves rows from DRAM to scratchpads and writes the zeros around them; load has one, compute has
+// Moves rows from DRAM to scratchpads and writes the padding around them; load has one, compute has
 // one. The front end (`vta_burst`) asks the read master for bursts from P + 2 on; the back end takes
 // their units from A on, A = max(P + 3, done of the instruction before + 1), and writes a zero of the
 // padding in every other cycle until there are none left. `done_o` is set in the last cycle that takes
@@ -66,6 +66,7 @@ module vta_load_engine
   // be, has neither rows nor padding.
   typedef struct packed {
     logic [2:0] mem;
+    logic signed [7:0] pad_value;
     logic [15:0] sram;
     logic [15:0] rows;
     logic [15:0] x;
@@ -79,11 +80,19 @@ module vta_load_engine
   assign nothing = insn_i.x_size == '0;
   assign known = Memories[insn_i.memory_type];
 
+  logic signed [7:0] pad_value;
+  if (HasLoadPad) begin : gen_pad_value
+    assign pad_value = insn_i.pad_value;
+  end else begin : gen_no_pad_value
+    assign pad_value = '0;
+  end
+
   job_t job_in, job;
   always_comb begin
     job_in = '0;
     job_in.mem = insn_i.memory_type;
-    job_in.sram = insn_i.sram_base;
+    job_in.pad_value = pad_value;
+    job_in.sram = 16'(insn_i.sram_base);
     if (!nothing && known) begin
       job_in.rows = insn_i.y_size;
       job_in.x = insn_i.x_size;
@@ -112,6 +121,7 @@ module vta_load_engine
   // First stage: sums and the product. Without rows, all padding is on top.
   typedef struct packed {
     logic [2:0] mem;
+    logic signed [7:0] pad_value;
     logic [15:0] sram;
     logic [15:0] x;
     logic [15:0] rows;
@@ -126,6 +136,7 @@ module vta_load_engine
   shape_t shape_d, shape_q;
   always_comb begin
     shape_d.mem = job.mem;
+    shape_d.pad_value = job.pad_value;
     shape_d.sram = job.sram;
     shape_d.x = job.x;
     shape_d.rows = job.rows;
@@ -161,6 +172,7 @@ module vta_load_engine
   // Back end. `data_*` is where the next unit goes, `zero_*` the next zero.
   logic active_q;
   logic [2:0] mem_q;
+  logic signed [7:0] pad_value_q;
   logic data_q;            // units are still to come
   index_t data_index_q;
   logic [8:0] slice_q;
@@ -225,6 +237,7 @@ module vta_load_engine
   always_ff @(posedge clk_i) begin
     if (shape_pop) begin
       mem_q <= shape_q.mem;
+      pad_value_q <= shape_q.pad_value;
       data_q <= shape_q.rows != '0;
       data_index_q <= saturate(23'(shape_q.sram) + zeros_before);
       slice_q <= '0;
@@ -305,6 +318,7 @@ module vta_load_engine
     end
     write_q.mem <= mem_q;
     write_q.zero <= zero;
+    write_q.pad_value <= pad_value_q;
     write_q.slice <= slice_q;
     write_q.first <= zero ? '0 : unit_i.first;
     write_q.tail <= zero ? LogBusBytes'(3) : unit_i.tail;

@@ -20,6 +20,8 @@ package vta_pkg;
   localparam int unsigned WgtDepth = 1024;
   localparam int unsigned LogAccDepth = 11;
   localparam int unsigned AccDepth = 2048;
+  localparam int unsigned LogRqtDepth = 10;
+  localparam int unsigned RqtDepth = 1024;
 
   // Elements in DRAM: log2 of bytes, and bits.
   localparam int unsigned LogUopBytes = 2;
@@ -28,10 +30,12 @@ package vta_pkg;
   localparam int unsigned LogAccBytes = 6;
   localparam int unsigned LogOutBytes = 4;
   localparam int unsigned LogAcc8Bytes = 4;
+  localparam int unsigned LogRqtBytes = 4;
   localparam int unsigned InpBits = 128;
   localparam int unsigned WgtBits = 2048;
   localparam int unsigned AccBits = 512;
   localparam int unsigned OutBits = 128;
+  localparam int unsigned RqtBits = 128;
 
   // The memory bus. No burst leaves an aligned block of 2^LogBurstBytes bytes.
   localparam int unsigned AddrWidth = 32;
@@ -53,6 +57,12 @@ package vta_pkg;
   localparam bit AluHasAdd = 1'b1;
   localparam bit AluHasShr = 1'b1;
   localparam bit AluHasMul = 1'b1;
+
+  // Optional parts.
+  localparam bit HasRequantStore = 1'b0;
+  localparam bit HasLoadPad = 1'b0;
+  localparam bit HasSignInp = 1'b0;
+  localparam bit HasSignWgt = 1'b0;
 
   // The control port: addresses of its registers, bytes.
   localparam logic [7:0] RegControl = 8'h00;
@@ -82,7 +92,8 @@ package vta_pkg;
     MemInp = 3'd2,
     MemAcc = 3'd3,
     MemOut = 3'd4,
-    MemAcc8 = 3'd5
+    MemAcc8 = 3'd5,
+    MemRqt = 3'd6
   } mem_e;
 
   typedef enum logic [2:0] {
@@ -135,6 +146,25 @@ package vta_pkg;
     logic pop_prev;
     logic [2:0] opcode;
   } mem_insn_t;
+
+  typedef struct packed {
+    logic [3:0] x_pad_1;
+    logic [3:0] x_pad_0;
+    logic [3:0] y_pad_1;
+    logic [3:0] y_pad_0;
+    logic [15:0] x_stride;
+    logic [15:0] x_size;
+    logic [15:0] y_size;
+    logic [5:0] rsv_0;
+    logic [31:0] dram_base;
+    logic [15:0] sram_base;
+    logic [2:0] memory_type;
+    logic push_next;
+    logic push_prev;
+    logic pop_next;
+    logic pop_prev;
+    logic [2:0] opcode;
+  } store_insn_t;
 
   typedef struct packed {
     logic [9:0] wgt_factor_in;

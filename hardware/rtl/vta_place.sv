@@ -1,11 +1,12 @@
 // Puts a unit of a load where it belongs in its scratchpad element: the bytes of a beat that are a
-// narrow element, or a beat as one slice of a wide one. Padding is all slices, of zeros.
-// Combinational.
+// narrow element, or a beat as one slice of a wide one. Padding is all slices, of zeros or, where a
+// LOAD can say so, of its value. Combinational.
 module vta_place
   import vta_pkg::*;
   import vta_types_pkg::*;
 #(
   parameter int unsigned LogElemBytes = 4,
+  parameter int unsigned ValueWidth = 8,  // of the values of an element; 0 if padding is always zeros
   localparam int unsigned ElemBits = 8 << LogElemBytes,
   localparam int unsigned Slices = (ElemBits > BusWidth) ? ElemBits / BusWidth : 1
 ) (
@@ -13,8 +14,13 @@ module vta_place
   output logic [Slices-1:0]   enable_o,  // with write_i.we
   output logic [ElemBits-1:0] elem_o
 );
-  logic [BusWidth-1:0] data;
-  assign data = write_i.zero ? '0 : write_i.data;
+  logic [BusWidth-1:0] data, padding;
+  if (HasLoadPad && ValueWidth > 0) begin : gen_padding
+    assign padding = {(BusWidth / ValueWidth) {ValueWidth'(write_i.pad_value)}};
+  end else begin : gen_zeros
+    assign padding = '0;
+  end
+  assign data = write_i.zero ? padding : write_i.data;
 
   if (Slices > 1) begin : gen_slices
     for (genvar s = 0; s < Slices; s++) begin : gen_slice

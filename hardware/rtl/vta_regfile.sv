@@ -26,7 +26,7 @@ module vta_regfile
 
   output logic [AccSlices-1:0]   out_we_o,
   output logic [LogAccDepth-1:0] out_waddr_o,
-  output logic [OutBits-1:0]     out_wdata_o
+  output logic [MirrorBits-1:0]  out_wdata_o
 );
   localparam int unsigned Lanes = Batch * BlockOut;
   typedef logic [Lanes-1:0][AccWidth-1:0] element_t;
@@ -124,7 +124,10 @@ module vta_regfile
   logic [AccBits-1:0] acc_elem;
   element_t acc8_elem, load_wdata;
 
-  vta_place #(.LogElemBytes(LogAccBytes)) u_place_acc (
+  vta_place #(
+    .LogElemBytes(LogAccBytes),
+    .ValueWidth(AccWidth)
+  ) u_place_acc (
     .write_i(load_write_i),
     .enable_o(acc_enable),
     .elem_o(acc_elem)
@@ -135,7 +138,10 @@ module vta_regfile
     localparam int unsigned Acc8Slices = (Acc8Bits > BusWidth) ? Acc8Bits / BusWidth : 1;
     logic [Acc8Slices-1:0] enable;
     logic [Lanes-1:0][7:0] elem;
-    vta_place #(.LogElemBytes(LogAcc8Bytes)) u_place_acc8 (
+    vta_place #(
+      .LogElemBytes(LogAcc8Bytes),
+      .ValueWidth(8)
+    ) u_place_acc8 (
       .write_i(load_write_i),
       .enable_o(enable),
       .elem_o(elem)
@@ -186,7 +192,7 @@ module vta_regfile
   assign out_we_o = we;
   assign out_waddr_o = waddr;
   for (genvar i = 0; i < Lanes; i++) begin : gen_out
-    assign out_wdata_o[i*OutWidth+:OutWidth] = wdata[i][OutWidth-1:0];
+    assign out_wdata_o[i*MirrorWidth+:MirrorWidth] = wdata[i][MirrorWidth-1:0];
   end
 
   logic unused;

@@ -1,5 +1,5 @@
-// The input, weight and output scratchpads. Load writes units into inp and wgt, compute writes the
-// low bits of accumulators into out. An address that is presented at t has its element on the port
+// The input, weight and output scratchpads and the rescaling table. Load writes units into inp, wgt and the
+// table, compute writes accumulators into out: their low bits, or with a table all of them. An address that is presented at t has its element on the port
 // from t + 2: out of the memory at t + 1, registered at t + 2.
 module vta_scratchpads
   import vta_pkg::*;
@@ -22,12 +22,14 @@ module vta_scratchpads
   // In the slices of the register file.
   input  logic [AccSlices-1:0]   out_we_i,
   input  logic [LogAccDepth-1:0] out_waddr_i,
-  input  logic [OutBits-1:0]     out_wdata_i,
+  input  logic [MirrorBits-1:0]  out_wdata_i,
 
-  // Both steps of the read take place only with `out_en_i`; without it they hold.
+  // Both steps of the reads take place only with `out_en_i`; without it they hold.
   input  logic                   out_en_i,
   input  logic [LogAccDepth-1:0] out_addr_i,
-  output logic [OutBits-1:0]     out_rdata_o
+  output logic [MirrorBits-1:0]  out_rdata_o,
+  input  logic [RowAddrWidth-1:0] row_addr_i,
+  output rescaling_t [RowRecords-1:0] row_rdata_o
 );
   localparam int unsigned InpSlices = (InpBits > BusWidth) ? InpBits / BusWidth : 1;
   localparam int unsigned WgtSlices = (WgtBits > BusWidth) ? WgtBits / BusWidth : 1;
@@ -36,7 +38,10 @@ module vta_scratchpads
   logic [InpBits-1:0] inp_wdata, inp_rdata;
   logic inp_re_q;
 
-  vta_place #(.LogElemBytes(LogInpBytes)) u_place_inp (
+  vta_place #(
+    .LogElemBytes(LogInpBytes),
+    .ValueWidth(InpWidth)
+  ) u_place_inp (
     .write_i(load_write_i),
     .enable_o(inp_we),
     .elem_o(inp_wdata)
@@ -60,7 +65,10 @@ module vta_scratchpads
   logic [WgtBits-1:0] wgt_wdata, wgt_rdata;
   logic wgt_re_q;
 
-  vta_place #(.LogElemBytes(LogWgtBytes)) u_place_wgt (
+  vta_place #(
+    .LogElemBytes(LogWgtBytes),
+    .ValueWidth(WgtWidth)
+  ) u_place_wgt (
     .write_i(load_write_i),
     .enable_o(wgt_we),
     .elem_o(wgt_wdata)
@@ -80,10 +88,10 @@ module vta_scratchpads
     .rdata_o(wgt_rdata)
   );
 
-  logic [OutBits-1:0] out_rdata;
+  logic [MirrorBits-1:0] out_rdata;
 
   vta_sram #(
-    .Width(OutBits),
+    .Width(MirrorBits),
     .Depth(AccDepth),
     .Slices(AccSlices)
   ) u_out (
@@ -102,5 +110,19 @@ module vta_scratchpads
     if (inp_re_q) inp_rdata_o <= inp_rdata;
     if (wgt_re_q) wgt_rdata_o <= wgt_rdata;
     if (out_en_i) out_rdata_o <= out_rdata;
+  end
+
+  if (HasRequantStore) begin : gen_table
+    vta_table u_table (
+      .clk_i,
+      .write_i(load_write_i),
+      .en_i(out_en_i),
+      .addr_i(row_addr_i),
+      .row_o(row_rdata_o)
+    );
+  end else begin : gen_no_table
+    logic unused;
+    assign unused = ^row_addr_i;
+    assign row_rdata_o = '0;
   end
 endmodule

@@ -6,6 +6,7 @@ module vta_sram #(
   parameter int unsigned Width = 32,
   parameter int unsigned Depth = 512,
   parameter int unsigned Slices = 1,
+  parameter string Style = "block",  // what an FPGA makes it of
   localparam int unsigned AddrWidth = (Depth > 1) ? $clog2(Depth) : 1
 ) (
   input  logic                 clk_i,
@@ -18,7 +19,7 @@ module vta_sram #(
 );
   localparam int unsigned SliceWidth = Width / Slices;
 
-  (* ram_style = "block", no_rw_check *)
+  (* ram_style = Style, no_rw_check *)
   logic [Width-1:0] mem[Depth];
 
   always_ff @(posedge clk_i) begin

@@ -1,7 +1,7 @@
 // The store module: reads outputs from the out memory and writes them to DRAM. Taken at P, an
-// instruction's first unit is read from P + 2 on and is in the write master's register at P + 5; then
-// it is one unit a cycle over the ends of beats, bursts and rows. While a beat waits for the
-// memory, all of this pipeline waits.
+// instruction's first unit is read from P + 2 on and is in the write master's register at P + 5, or where a
+// STORE can rescale at P + 10; then it is one unit a cycle over the ends of beats, bursts and rows. While a
+// beat waits for the memory, all of this pipeline waits.
 module vta_store
   import vta_pkg::*;
   import vta_types_pkg::*;
@@ -29,7 +29,9 @@ module vta_store
   // The scratchpad, as in vta_scratchpads.
   output logic                   out_en_o,
   output logic [LogAccDepth-1:0] out_addr_o,
-  input  logic [OutBits-1:0]     out_rdata_i,
+  input  logic [MirrorBits-1:0]  out_rdata_i,
+  output logic [RowAddrWidth-1:0] row_addr_o,
+  input  rescaling_t [RowRecords-1:0] row_rdata_i,
 
   // AXI4, but for the constant signals.
   output logic [AddrWidth-1:0]   m_axi_awaddr,
@@ -61,12 +63,13 @@ module vta_store
   // P: take and retire. One instruction at a time until all of it is sent.
   logic in_flight, busy_q, empty_q, nothing_q, sent, response, response_q, done;
   mem_insn_t insn;
-  logic nothing, padded, wrong_memory, empty;
+  logic nothing, padded, wrong_memory, no_entry, empty;
   logic [2:0] no_next;
   assign insn = mem_insn_t'(insn_i);
   assign nothing = insn.x_size == '0;
   assign wrong_memory = insn.memory_type != MemOut;
-  assign padded = {insn.y_pad_0, insn.y_pad_1, insn.x_pad_0, insn.x_pad_1} != '0;
+  assign padded = !HasRequantStore &&
+      {insn.y_pad_0, insn.y_pad_1, insn.x_pad_0, insn.x_pad_1} != '0;
   assign empty = nothing || insn.y_size == '0;
 
   vta_issue #(
@@ -185,7 +188,7 @@ module vta_store
   logic [1:0] valid_q;
   write_unit_t unit_1_q, unit_2_q;
   logic [SliceWidth-1:0] slice_1_q, slice_2_q;
-  logic [BusWidth-1:0] data;
+  logic [UnitLanes-1:0][MirrorWidth-1:0] lanes;
 
   always_ff @(posedge clk_i) begin
     if (!rst_ni) valid_q <= '0;
@@ -198,26 +201,92 @@ module vta_store
     end
   end
 
-  if (Serial) begin : gen_lanes
-    assign data = {(BusWidth / OutBits) {out_rdata_i}};
-  end else if (LogSlices == 0) begin : gen_beat
-    assign data = out_rdata_i;
+  if (LogSlices == 0) begin : gen_element
+    assign lanes = out_rdata_i;
   end else begin : gen_slices
-    logic [(1<<LogSlices)-1:0][BusWidth-1:0] slices;
+    logic [(1<<LogSlices)-1:0][UnitLanes*MirrorWidth-1:0] slices;
     assign slices = out_rdata_i;
-    assign data = slices[slice_2_q];
+    assign lanes = slices[slice_2_q];
   end
 
-  // P + 5: the write register.
+  // The values of the unit: the low bits of what is in the memory, or from P + 9 on what is made of it.
+  logic unit_valid;
+  write_unit_t unit_out;
+  logic [UnitLanes-1:0][OutWidth-1:0] values;
+
+  if (HasRequantStore) begin : gen_requant
+    localparam int unsigned Stages = 5;
+    localparam int unsigned Entries = RqtDepth / BlockOut;
+    // Rows of the table that are the rescalings of a block.
+    localparam int unsigned LogRows = $clog2(BlockOut / RowRecords);
+
+    store_insn_t store_insn;
+    logic rescale_q;
+    logic [14:0] entry_q;
+    logic [Stages-1:0] valid_3_q;
+    write_unit_t unit_3_q[Stages];
+
+    assign store_insn = store_insn_t'(insn_i);
+    assign no_entry = store_insn.requant && 32'(store_insn.entry) >= Entries;
+    assign row_addr_o = RowAddrWidth'(
+        (32'(entry_q) << LogRows) | (32'(slice_q) & ((32'd1 << LogRows) - 32'd1)));
+
+    always_ff @(posedge clk_i) begin
+      if (take_o) begin
+        rescale_q <= store_insn.requant;
+        entry_q <= store_insn.entry;
+      end
+      if (!rst_ni) valid_3_q <= '0;
+      else if (en) valid_3_q <= {valid_3_q[Stages-2:0], valid_q[1]};
+      if (en) begin
+        unit_3_q[0] <= unit_2_q;
+        for (int unsigned s = 1; s < Stages; s++) unit_3_q[s] <= unit_3_q[s-1];
+      end
+    end
+    assign unit_valid = valid_3_q[Stages-1];
+    assign unit_out = unit_3_q[Stages-1];
+
+    for (genvar i = 0; i < UnitLanes; i++) begin : gen_lane
+      vta_requant u_requant (
+        .clk_i,
+        .en_i(en),
+        .rescale_i(rescale_q),
+        .x_i(lanes[i]),
+        .record_i(row_rdata_i[i%RowRecords]),
+        .y_o(values[i])
+      );
+    end
+
+    logic unused_insn;
+    assign unused_insn = ^store_insn;
+  end else begin : gen_low_bits
+    assign no_entry = 1'b0;
+    assign row_addr_o = '0;
+    assign unit_valid = valid_q[1];
+    assign unit_out = unit_2_q;
+    assign values = lanes;
+
+    logic unused_row;
+    assign unused_row = ^row_rdata_i;
+  end
+
+  logic [BusWidth-1:0] data;
+  if (Serial) begin : gen_lanes
+    assign data = {(BusWidth / OutBits) {values}};
+  end else begin : gen_beat
+    assign data = values;
+  end
+
+  // The write register.
   logic unit_ready, bus_fault;
-  assign en = unit_ready || !valid_q[1];
+  assign en = unit_ready || !unit_valid;
 
   vta_write_master u_write_master (
     .clk_i,
     .rst_ni,
     .halt_i,
-    .unit_valid_i(valid_q[1]),
-    .unit_i(unit_2_q),
+    .unit_valid_i(unit_valid),
+    .unit_i(unit_out),
     .unit_data_i(data),
     .unit_ready_o(unit_ready),
     .m_axi_awaddr,
@@ -238,19 +307,21 @@ module vta_store
     .fault_o(bus_fault)
   );
 
-  logic memory_fault_q, pad_fault_q, sram_fault_q, address_fault_q;
+  logic memory_fault_q, pad_fault_q, entry_fault_q, sram_fault_q, address_fault_q;
   always_ff @(posedge clk_i) begin
     memory_fault_q <= rst_ni && take_o && !nothing && wrong_memory;
     pad_fault_q <= rst_ni && take_o && !nothing && padded;
+    entry_fault_q <= rst_ni && take_o && !nothing && no_entry;
     sram_fault_q <= rst_ni && step && |(addr_q >> LogAccDepth);
     address_fault_q <= rst_ni && burst_fault;
   end
 
-  assign fault_o = memory_fault_q || pad_fault_q || sram_fault_q || address_fault_q || bus_fault;
+  assign fault_o = memory_fault_q || pad_fault_q || entry_fault_q || sram_fault_q ||
+      address_fault_q || bus_fault;
   always_comb begin
     if (memory_fault_q) fault_code_o = FaultMemType;
     else if (pad_fault_q) fault_code_o = FaultStorePad;
-    else if (sram_fault_q) fault_code_o = FaultSram;
+    else if (entry_fault_q || sram_fault_q) fault_code_o = FaultSram;
     else if (address_fault_q) fault_code_o = FaultAddress;
     else fault_code_o = FaultBus;
   end

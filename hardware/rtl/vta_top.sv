@@ -212,7 +212,9 @@ module vta_top
   logic [LogAccDepth-1:0] out_waddr, out_addr;
   logic [InpBits-1:0] inp_rdata;
   logic [WgtBits-1:0] wgt_rdata;
-  logic [OutBits-1:0] out_wdata, out_rdata;
+  logic [MirrorBits-1:0] out_wdata, out_rdata;
+  logic [RowAddrWidth-1:0] row_addr;
+  rescaling_t [RowRecords-1:0] row_rdata;
   logic [AccSlices-1:0] out_we;
   logic slot, compute_load_we, finished;
 
@@ -277,6 +279,8 @@ module vta_top
     .out_en_o(out_en),
     .out_addr_o(out_addr),
     .out_rdata_i(out_rdata),
+    .row_addr_o(row_addr),
+    .row_rdata_i(row_rdata),
     .m_axi_awaddr,
     .m_axi_awlen,
     .m_axi_awvalid,
@@ -308,7 +312,9 @@ module vta_top
     .out_wdata_i(out_wdata),
     .out_en_i(out_en),
     .out_addr_i(out_addr),
-    .out_rdata_o(out_rdata)
+    .out_rdata_o(out_rdata),
+    .row_addr_i(row_addr),
+    .row_rdata_o(row_rdata)
   );
 
   logic moved;

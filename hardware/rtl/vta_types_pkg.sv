@@ -8,7 +8,7 @@ package vta_types_pkg;
   // log2 of the bytes of a DRAM element, and of the depth, by memory type.
   localparam logic [7:0][3:0] LogBytes = {
     4'd0,
-    4'd0,
+    4'(LogRqtBytes),
     4'(LogAcc8Bytes),
     4'(LogOutBytes),
     4'(LogAccBytes),
@@ -18,7 +18,7 @@ package vta_types_pkg;
   };
   localparam logic [7:0][4:0] LogDepth = {
     5'd0,
-    5'd0,
+    5'(LogRqtDepth),
     5'(LogAccDepth),
     5'(LogAccDepth),
     5'(LogAccDepth),
@@ -26,6 +26,30 @@ package vta_types_pkg;
     5'(LogWgtDepth),
     5'(LogUopDepth)
   };
+
+  // Bits of a value in the out memory: what is rescaled comes whole.
+  localparam int unsigned MirrorWidth = HasRequantStore ? AccWidth : OutWidth;
+  localparam int unsigned MirrorBits = Batch * BlockOut * MirrorWidth;
+
+  // A STORE takes the outputs of a beat at a time, or those of an element if it is smaller. Rows of the
+  // rescaling table have as many records as there are columns among them.
+  localparam int unsigned UnitLanes =
+      (OutBits < BusWidth) ? Batch * BlockOut : BusWidth / OutWidth;
+  localparam int unsigned RowRecords = (BlockOut < UnitLanes) ? BlockOut : UnitLanes;
+  localparam int unsigned LogRowRecords = $clog2(RowRecords);
+  localparam int unsigned RowDepth = RqtDepth >> LogRowRecords;
+  localparam int unsigned RowAddrWidth = (RowDepth > 1) ? $clog2(RowDepth) : 1;
+
+  // A record of the rescaling table.
+  typedef struct packed {
+    logic [7:0] rsv_1;
+    logic signed [7:0] hi;
+    logic signed [7:0] lo;
+    logic [1:0] rsv_0;
+    logic [5:0] shift;
+    logic signed [31:0] mult;
+    logic signed [63:0] add;
+  } rescaling_t;
 
   // Whether the units of a memory are elements, several in a beat; else they are beats.
   function automatic logic is_serial(int unsigned mem);
@@ -58,12 +82,13 @@ package vta_types_pkg;
   // Elements smaller than a beat: the bytes from `first` on, an element long, go to `addr`.
   // Elements of a beat or more: the beat goes to slice `slice` of `addr`.
   // Micro-ops: those at the bytes first to tail go to `addr` and the addresses after it.
-  // With `zero` set, the whole element `addr` (of micro-ops: one) is cleared.
+  // With `zero` set, the whole element `addr` (of micro-ops: one) is padding, each value `pad_value`.
   typedef struct packed {
     logic we;
     logic [2:0] mem;  // mem_e
     logic [15:0] addr;
     logic zero;
+    logic signed [7:0] pad_value;
     logic [8:0] slice;
     logic [LogBusBytes-1:0] first;
     logic [LogBusBytes-1:0] tail;

@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 use serde_json::Value;
 
 use crate::json::{Pairs, nearest};
-use crate::{AluOp, ConfigError, Design, MemType};
+use crate::{AluOp, ConfigError, Design, Feature, MemType};
 
 /// The parameters of a design, as a `vta_config.json` gives them. Sizes are log2.
 ///
@@ -36,6 +36,8 @@ pub struct HwConfig {
     pub log_wgt_buff_size: u32,
     /// `LOG_ACC_BUFF_SIZE`: bytes of the register file.
     pub log_acc_buff_size: u32,
+    /// `LOG_RQT_BUFF_SIZE`: bytes of the rescaling table, in designs that have it.
+    pub log_rqt_buff_size: u32,
     /// `LOG_BUS_WIDTH`: bits of the memory bus.
     pub log_bus_width: u32,
     /// `CMD_QUEUE_DEPTH`: instructions that wait for one module.
@@ -78,6 +80,7 @@ impl Default for HwConfig {
             log_inp_buff_size: 15,
             log_wgt_buff_size: 18,
             log_acc_buff_size: 17,
+            log_rqt_buff_size: 14,
             log_bus_width: 6,
             cmd_queue_depth: 512,
             dep_queue_depth: 255,
@@ -148,6 +151,7 @@ pub(crate) const KEYS: &[Key] = keys! {
     "LOG_INP_BUFF_SIZE", Yes, Number(log_inp_buff_size, 0..=30), "input scratchpad, bytes";
     "LOG_WGT_BUFF_SIZE", Yes, Number(log_wgt_buff_size, 0..=30), "weight scratchpad, bytes";
     "LOG_ACC_BUFF_SIZE", Yes, Number(log_acc_buff_size, 0..=30), "register file, bytes";
+    "LOG_RQT_BUFF_SIZE", UnlessDefault, Number(log_rqt_buff_size, 4..=30), "rescaling table, bytes, with `requant_store`";
     "LOG_BUS_WIDTH", No, Number(log_bus_width, 6..=9), "memory bus, bits";
     "CMD_QUEUE_DEPTH", No, Number(cmd_queue_depth, 1..=65536), "instructions that wait for one module";
     "DEP_QUEUE_DEPTH", No, Number(dep_queue_depth, 1..=65536), "tokens that wait in one queue";
@@ -176,8 +180,8 @@ impl HwConfig {
     /// The names that [`HwConfig::preset`] knows.
     pub const PRESETS: &[&str] = &["default", "pynq", "de10nano", "ultra96", "zcu104"];
 
-    /// The names that `FEATURES` may list.
-    pub const FEATURES: &[&str] = &[];
+    /// The names that `FEATURES` may list: those of [`Feature`].
+    pub const FEATURES: &[&str] = Feature::NAMES;
 
     /// A design point by name: the default geometry, with a board's clock, bus and part.
     pub fn preset(name: &str) -> Option<HwConfig> {
@@ -312,12 +316,11 @@ impl Key {
                 *field(config) = number;
             }
             Slot::Names(field, known) => {
-                let expected = || match known {
-                    [] => bad("[]: this version knows no name".into()),
-                    known => bad(format!(
+                let expected = || {
+                    bad(format!(
                         "a list of distinct names out of {}",
                         known.join(", ")
-                    )),
+                    ))
                 };
                 let list = value.as_array().ok_or_else(expected)?;
                 let names: Vec<String> = known

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 
 use crate::config::{Digested, KEYS, buffer_key};
+use crate::field::LogDepths;
 use crate::fields::{ALU, FINISH, GEMM, HEADER, MEM, OPCODE_BITS, UOP};
 use crate::layout::{Layout, Place};
-use crate::{AluOp, ConfigError, HwConfig, MemType, Opcode, UOP_BYTES};
+use crate::{AluOp, ChannelRequant, ConfigError, Feature, HwConfig, MemType, Opcode, UOP_BYTES};
 
 /// Bytes of a DRAM page, and the largest element of any memory.
 pub const PAGE_BYTES: usize = 4096;
@@ -24,8 +25,9 @@ pub struct Design(Arc<Inner>);
 struct Inner {
     config: HwConfig,
     /// By [`MemType`]: log2 of an element's bytes, and of the elements in the scratchpad.
-    log_elem_bytes: [u32; 6],
-    log_depth: [u32; 6],
+    log_elem_bytes: LogDepths,
+    log_depth: LogDepths,
+    features: Vec<Feature>,
     header: Layout,
     bodies: [Layout; 5],
     uop: Layout,
@@ -45,6 +47,11 @@ impl Default for Design {
 impl Design {
     pub(crate) fn new(config: HwConfig) -> Result<Design, ConfigError> {
         let config = config.checked()?;
+        let features = |feature: &&Feature| config.features.iter().any(|f| f == feature.name());
+        let features: Vec<Feature> = Feature::ALL.iter().filter(features).copied().collect();
+        for feature in &features {
+            feature.check(&config)?;
+        }
         let (batch, inp, out) = (config.log_batch, config.log_block_in, config.log_block_out);
         // In the order of `MemType`: log2 of the values in an element and of a value's bits.
         let elements = [
@@ -54,8 +61,9 @@ impl Design {
             (batch + out, config.log_acc_width),
             (batch + out, config.log_inp_width),
             (batch + out, 3),
+            (0, (8 * ChannelRequant::BYTES).ilog2()),
         ];
-        let mut log_elem_bytes = [0; 6];
+        let mut log_elem_bytes = LogDepths::default();
         for (&mem, (lanes, width)) in MemType::ALL.iter().zip(elements) {
             let (log_bits, keys) = (lanes + width, element_keys(mem));
             if log_bits < 3 {
@@ -82,8 +90,9 @@ impl Design {
             (MemType::Acc, config.log_acc_buff_size),
             (MemType::Acc, config.log_acc_buff_size),
             (MemType::Acc, config.log_acc_buff_size),
+            (MemType::Rqt, config.log_rqt_buff_size),
         ];
-        let mut log_depth = [0; 6];
+        let mut log_depth = LogDepths::default();
         for (depth, (mem, size)) in log_depth.iter_mut().zip(buffers) {
             let element = log_elem_bytes[mem as usize];
             *depth = size
@@ -95,22 +104,35 @@ impl Design {
                 })?;
         }
 
-        let layout = |format| Layout::new(format, &log_depth);
+        if features.contains(&Feature::RequantStore) && log_depth[MemType::Rqt as usize] < out {
+            let least = ChannelRequant::BYTES.ilog2() + out;
+            return Err(ConfigError::Value {
+                key: buffer_key(MemType::Rqt),
+                given: config.log_rqt_buff_size.to_string(),
+                expected: format!("at least {least}, for a rescaling of each channel of a block"),
+            });
+        }
+
+        let layout = |format| Layout::new(format, &log_depth, &[]);
+        // What only a STORE has takes the room of its padding.
+        let in_load = |feature: &&Feature| **feature != Feature::RequantStore;
+        let in_load: Vec<Feature> = features.iter().filter(in_load).copied().collect();
         let bodies = [
-            layout(&MEM)?,
-            layout(&MEM)?,
+            Layout::new(&MEM, &log_depth, &in_load)?,
+            Layout::new(&MEM, &log_depth, &features)?,
             layout(&GEMM)?,
             layout(&FINISH)?,
             layout(&ALU)?,
         ];
         let uop = layout(&UOP)?;
         let header = layout(&HEADER)?;
-        check_addressable(&bodies[0], &log_depth)?;
+        check_addressable(&bodies[0], &log_depth, &features)?;
         let digest = digest(&config);
         Ok(Design(Arc::new(Inner {
             config,
             log_elem_bytes,
             log_depth,
+            features,
             header,
             bodies,
             uop,
@@ -167,13 +189,14 @@ impl Design {
             MemType::Acc => self.acc_bits(),
             MemType::Out => self.out_bits(),
             MemType::Acc8 => 8,
+            MemType::Rqt => 8 * ChannelRequant::BYTES as u32,
         }
     }
 
-    /// Values in an element; of micro-ops, one.
+    /// Values in an element; of micro-ops and rescalings, one.
     pub fn lanes(&self, mem: MemType) -> usize {
         match mem {
-            MemType::Uop => 1,
+            MemType::Uop | MemType::Rqt => 1,
             MemType::Wgt => self.block_out() * self.block_in(),
             MemType::Inp => self.batch() * self.block_in(),
             MemType::Acc | MemType::Out | MemType::Acc8 => self.batch() * self.block_out(),
@@ -209,6 +232,31 @@ impl Design {
     /// Whether LOAD takes [`MemType::Acc8`]: accumulators have 32 bits and inputs 8.
     pub fn has_acc8(&self) -> bool {
         self.acc_bits() == 32 && self.inp_bits() == 8
+    }
+
+    /// Whether the design has the feature.
+    pub fn has(&self, feature: Feature) -> bool {
+        self.0.features.contains(&feature)
+    }
+
+    /// Whether LOAD or STORE can name the memory.
+    pub fn has_memory(&self, mem: MemType) -> bool {
+        match mem {
+            MemType::Acc8 => self.has_acc8(),
+            MemType::Rqt => self.has(Feature::RequantStore),
+            _ => true,
+        }
+    }
+
+    /// The memories that LOAD or STORE can name.
+    pub fn memories(&self) -> impl Iterator<Item = MemType> + '_ {
+        let all = MemType::ALL.iter().copied();
+        all.filter(|&mem| self.has_memory(mem))
+    }
+
+    /// Blocks of rescalings in the table: what a STORE's `entry` is below.
+    pub fn requant_entries(&self) -> u32 {
+        self.depth(MemType::Rqt) >> self.0.config.log_block_out
     }
 
     /// Whether the ALU has the operation.
@@ -278,6 +326,11 @@ impl Design {
         self.max(Opcode::Load, "x_stride")
     }
 
+    /// The largest scratchpad element that a LOAD or STORE can begin at.
+    pub fn max_sram_base(&self) -> u32 {
+        self.max(Opcode::Load, "sram_base")
+    }
+
     /// The largest padding of a LOAD on each of its four sides, elements.
     pub fn max_pad(&self) -> u32 {
         self.max(Opcode::Load, "y_pad_0")
@@ -333,15 +386,23 @@ fn element_keys(mem: MemType) -> &'static str {
         MemType::Acc => "LOG_BATCH, LOG_BLOCK_OUT or LOG_ACC_WIDTH",
         MemType::Out => "LOG_BATCH, LOG_BLOCK_OUT or LOG_INP_WIDTH",
         MemType::Acc8 => "LOG_BATCH or LOG_BLOCK_OUT",
+        MemType::Rqt => "nothing: a rescaling has 16 bytes",
     }
 }
 
 /// A scratchpad must not be deeper than `sram_base` can name.
-fn check_addressable(mem_layout: &Layout, log_depth: &[u32; 6]) -> Result<(), ConfigError> {
+fn check_addressable(
+    mem_layout: &Layout,
+    log_depth: &LogDepths,
+    features: &[Feature],
+) -> Result<(), ConfigError> {
     let Some(place) = mem_layout.place("sram_base") else {
         unreachable!("LOAD has a scratchpad address");
     };
-    for mem in [MemType::Uop, MemType::Wgt, MemType::Inp, MemType::Acc] {
+    let table = features.contains(&Feature::RequantStore);
+    let table = table.then_some(MemType::Rqt);
+    let memories = [MemType::Uop, MemType::Wgt, MemType::Inp, MemType::Acc];
+    for mem in memories.into_iter().chain(table) {
         let depth = log_depth[mem as usize];
         if depth > place.width {
             return Err(ConfigError::Unaddressable {

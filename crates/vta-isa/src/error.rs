@@ -1,6 +1,6 @@
 //! Why parameters make no design.
 
-use crate::MemType;
+use crate::{Feature, MemType};
 
 /// Why a configuration is refused.
 #[derive(Debug, thiserror::Error)]
@@ -36,6 +36,18 @@ pub enum ConfigError {
         given: String,
         /// The value that follows.
         derived: i64,
+    },
+    /// A feature that other parameters rule out.
+    #[error("feature `{feature}` needs {key} {needs}; it is {given}")]
+    Feature {
+        /// The feature.
+        feature: Feature,
+        /// The key that rules it out.
+        key: &'static str,
+        /// Its value.
+        given: u32,
+        /// The value that the feature needs.
+        needs: u32,
     },
     /// An element that is no whole number of bytes.
     #[error("an element of {mem} has {bits} bits, which is no whole byte; raise {keys}")]

@@ -1,31 +1,59 @@
 //! What a field is, and how a structure is declared together with the table of its fields.
 
-use crate::MemType;
+use crate::{Feature, MemType};
 
 /// How many bits a field has: `bits` plus the largest log2 depth among `depths`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Width {
-    /// The part that is the same in every design.
+    /// The part that does not depend on depths.
     pub bits: u32,
     /// The scratchpads that the field must be able to index; empty if none.
     pub depths: &'static [MemType],
+    /// What takes the place of `bits` where a feature has a say: always in LOAD and STORE for
+    /// [`Feature::LoadPad`], in STORE alone for [`Feature::RequantStore`].
+    pub with: Option<(Feature, u32)>,
 }
 
 impl Width {
-    /// The same in every design.
+    /// The same whatever the depths are.
     pub const fn fixed(bits: u32) -> Width {
-        Width { bits, depths: &[] }
+        Width {
+            bits,
+            depths: &[],
+            with: None,
+        }
     }
 
     /// Enough to index each of `depths`.
     pub const fn index(depths: &'static [MemType]) -> Width {
-        Width { bits: 0, depths }
+        Width {
+            depths,
+            ..Width::fixed(0)
+        }
     }
 
-    /// The width in bits, given log2 of each scratchpad's depth (indexed by [`MemType`]).
-    pub fn resolve(&self, log_depth: &[u32; 6]) -> u32 {
+    /// Enough for an index into each of `depths` and for one past the last.
+    pub const fn bound(depths: &'static [MemType]) -> Width {
+        Width {
+            depths,
+            ..Width::fixed(1)
+        }
+    }
+
+    /// So many bits instead where the feature has a say.
+    pub const fn with(self, feature: Feature, bits: u32) -> Width {
+        Width {
+            with: Some((feature, bits)),
+            ..self
+        }
+    }
+
+    /// The width in bits, given log2 of each scratchpad's depth (indexed by [`MemType`]) and the features
+    /// that have a say.
+    pub(crate) fn resolve(&self, log_depth: &LogDepths, features: &[Feature]) -> u32 {
         let depths = self.depths.iter().map(|&m| log_depth[m as usize]);
-        self.bits + depths.max().unwrap_or(0)
+        let with = self.with.filter(|(feature, _)| features.contains(feature));
+        with.map_or(self.bits, |(_, bits)| bits) + depths.max().unwrap_or(0)
     }
 }
 
@@ -98,7 +126,10 @@ pub(crate) struct Format {
     pub second: Option<&'static str>,
 }
 
-pub(crate) const MAX_FIELDS: usize = 12;
+/// log2 of the elements in each scratchpad, by [`MemType`].
+pub(crate) type LogDepths = [u32; MemType::ALL.len()];
+
+pub(crate) const MAX_FIELDS: usize = 13;
 /// The values of a format's fields, in the order of the table; the rest is zero.
 pub(crate) type Values = [i64; MAX_FIELDS];
 

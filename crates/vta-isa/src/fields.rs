@@ -4,6 +4,7 @@
 //! position follows from the widths before it, and differs between designs. Encoding, decoding,
 //! assembly, disassembly, validation of a design and the reference page all read this table.
 
+use crate::Feature::{LoadPad, RequantStore};
 use crate::MemType::{Acc, Inp, Uop as UopMem, Wgt};
 use crate::field::Spelling::{Dec, Flag, Gate, Hex, Suffix};
 use crate::field::{Field, FieldType, Format, Values, Width, fields};
@@ -31,23 +32,29 @@ fields! {
         /// The memory, as encoded; see [`MemInsn::mem`].
         memory_type: u8 = Width::fixed(3), Suffix(MemType::NAMES);
         /// The first scratchpad element.
-        sram_base: u32 = Width::fixed(16), Hex("sram");
+        sram_base: u32 = Width::fixed(16).with(LoadPad, 14), Hex("sram");
         /// The first DRAM element: the byte address divided by the element's bytes.
         dram_base: u32 = Width::fixed(32), Hex("dram");
+        /// LOAD: each value of the padding, wrapped to its width. Micro-ops and rescalings have zeros.
+        pad_value: i32 = Width::fixed(0).with(LoadPad, 8), Dec("pad_value");
         /// Rows to move.
         y_size: u32 = Width::fixed(16), Dec("y");
         /// Elements to move in each row; 0 makes the instruction a mere synchronization.
         x_size: u32 = Width::fixed(16), Dec("x");
         /// DRAM elements from the start of one row to the start of the next.
         x_stride: u32 = Width::fixed(16), Dec("stride");
-        /// Rows of zeros above.
-        y_pad_0: u32 = Width::fixed(4), Dec("pad");
-        /// Rows of zeros below.
-        y_pad_1: u32 = Width::fixed(4), Dec("pad");
-        /// Zero elements before each row.
-        x_pad_0: u32 = Width::fixed(4), Dec("pad");
-        /// Zero elements after each row.
-        x_pad_1: u32 = Width::fixed(4), Dec("pad");
+        /// Rows of padding above.
+        y_pad_0: u32 = Width::fixed(4).with(RequantStore, 0), Dec("pad");
+        /// Rows of padding below.
+        y_pad_1: u32 = Width::fixed(4).with(RequantStore, 0), Dec("pad");
+        /// Elements of padding before each row.
+        x_pad_0: u32 = Width::fixed(4).with(RequantStore, 0), Dec("pad");
+        /// Elements of padding after each row.
+        x_pad_1: u32 = Width::fixed(4).with(RequantStore, 0), Dec("pad");
+        /// STORE: whether it rescales, by the rescalings that `entry` names.
+        requant: bool = Width::fixed(0).with(RequantStore, 1), Gate;
+        /// STORE: which block of rescalings, `BLOCK_OUT` of them each.
+        entry: u32 = Width::fixed(0).with(RequantStore, 15), Dec("rqt");
     }
 }
 
@@ -59,7 +66,7 @@ fields! {
         /// The first micro-op.
         uop_begin: u32 = Width::index(&[UopMem]), Dec("uop");
         /// One past the last micro-op.
-        uop_end: u32 = Width { bits: 1, depths: &[UopMem] }, Dec("uop");
+        uop_end: u32 = Width::bound(&[UopMem]), Dec("uop");
         /// Trip count of the outer loop.
         iter_out: u32 = Width::fixed(14), Dec("iter");
         /// Trip count of the inner loop.
@@ -87,7 +94,7 @@ fields! {
         /// The first micro-op.
         uop_begin: u32 = Width::index(&[UopMem]), Dec("uop");
         /// One past the last micro-op.
-        uop_end: u32 = Width { bits: 1, depths: &[UopMem] }, Dec("uop");
+        uop_end: u32 = Width::bound(&[UopMem]), Dec("uop");
         /// Trip count of the outer loop.
         iter_out: u32 = Width::fixed(14), Dec("iter");
         /// Trip count of the inner loop.

@@ -80,6 +80,8 @@ coded! {
         Out = 4, "out";
         /// Accumulators loaded from signed 8-bit values.
         Acc8 = 5, "acc8";
+        /// Rescalings of channels, in designs with [`Feature::RequantStore`](crate::Feature).
+        Rqt = 6, "rqt";
     }
 }
 
@@ -154,7 +156,7 @@ pub struct Insn {
 }
 
 impl MemInsn {
-    /// The memory, unless the code is undefined.
+    /// The memory, unless the code is undefined. A design may lack it: see [`Design::has_memory`].
     pub fn mem(&self) -> Option<MemType> {
         MemType::from_code(self.memory_type)
     }
@@ -211,10 +213,11 @@ impl Insn {
     }
 
     /// The module whose queue fetch puts the instruction in.
-    pub fn module(&self) -> Module {
+    pub fn module(&self, design: &Design) -> Module {
         match &self.body {
             Body::Load(mem) => match mem.mem() {
                 Some(MemType::Inp | MemType::Wgt) => Module::Load,
+                Some(MemType::Rqt) if design.has_memory(MemType::Rqt) => Module::Load,
                 _ => Module::Compute,
             },
             Body::Store(_) => Module::Store,

@@ -1,8 +1,8 @@
 //! Where the fields of a format lie in one design, and moving values in and out of them.
 
 use crate::config::buffer_key;
-use crate::field::{Field, Format, Values};
-use crate::{ConfigError, MemType};
+use crate::field::{Field, Format, LogDepths, Values};
+use crate::{ConfigError, Feature, MemType};
 
 /// A field at its place in one design.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,7 +11,7 @@ pub struct Place {
     pub field: Field,
     /// Its lowest bit.
     pub lo: u32,
-    /// Its width in bits; may be 0, for an index into a scratchpad of one element.
+    /// Its width in bits; 0 for an index into a scratchpad of one element, and in a design without it.
     pub width: u32,
 }
 
@@ -42,8 +42,13 @@ pub struct Layout {
 }
 
 impl Layout {
-    /// Lays `format` out for a design with these log2 depths, or names the field without room.
-    pub(crate) fn new(format: &Format, log_depth: &[u32; 6]) -> Result<Layout, ConfigError> {
+    /// Lays `format` out for a design with these log2 depths, `features` having a say, or names the field
+    /// without room.
+    pub(crate) fn new(
+        format: &Format,
+        log_depth: &LogDepths,
+        features: &[Feature],
+    ) -> Result<Layout, ConfigError> {
         let mut layout = Layout {
             name: format.name,
             places: Vec::new(),
@@ -53,7 +58,7 @@ impl Layout {
         let (mut next, mut used) = (format.start, format.start);
         let mut share: Vec<&Field> = Vec::new();
         for field in format.fields {
-            let width = field.width.resolve(log_depth);
+            let width = field.width.resolve(log_depth, features);
             if format.second == Some(field.name) {
                 used = 0;
                 share.clear();
@@ -128,7 +133,7 @@ fn no_room(
     field: &Field,
     share: &[&Field],
     used: u32,
-    log_depth: &[u32; 6],
+    log_depth: &LogDepths,
 ) -> ConfigError {
     let mut depths: Vec<MemType> = share.iter().flat_map(|f| f.width.depths).copied().collect();
     depths.sort();

@@ -5,7 +5,9 @@ use std::fmt::Write;
 use crate::config::{Digested, KEYS, Slot};
 use crate::field::Spelling;
 use crate::fields::OPCODE_BITS;
-use crate::{AluOp, Body, Deps, Design, Field, HwConfig, Insn, Layout, MemInsn, MemType, Opcode};
+use crate::{
+    AluOp, Body, Deps, Design, Feature, Field, HwConfig, Insn, Layout, MemInsn, MemType, Opcode,
+};
 
 /// The reference page of the instruction set, in Markdown, with the numbers of `design`.
 pub fn reference_page(design: &Design) -> String {
@@ -15,9 +17,10 @@ pub fn reference_page(design: &Design) -> String {
         ("presets", presets()),
         ("memories", memories(design)),
         ("header", header(design)),
-        ("opcodes", opcodes()),
+        ("features", features()),
+        ("opcodes", opcodes(design)),
         ("mem", fields(design.layout(Opcode::Load))),
-        ("memory_types", memory_types()),
+        ("memory_types", memory_types(design)),
         ("gemm", fields(design.layout(Opcode::Gemm))),
         ("alu", fields(design.layout(Opcode::Alu))),
         ("uop", fields(design.uop_layout())),
@@ -78,6 +81,20 @@ fn parameters(design: &Design) -> String {
     table.0
 }
 
+fn features() -> String {
+    let mut table = Table::new(&["feature", "what it adds"]);
+    for feature in Feature::ALL {
+        let adds = match feature {
+            Feature::RequantStore => "STORE rescales: a table of rescalings, LOAD of RQT, `entry`",
+            Feature::LoadPad => "LOAD says which value its padding has: `pad_value`",
+            Feature::SignInp => "the bit of a 1-bit input is a sign",
+            Feature::SignWgt => "the bit of a 1-bit weight is a sign",
+        };
+        table.row(&[format!("`{feature}`"), adds.into()]);
+    }
+    table.0
+}
+
 fn presets() -> String {
     let mut table = Table::new(&["preset", "part", "clock, MHz", "bus, bits"]);
     for preset in HwConfig::PRESETS
@@ -109,6 +126,7 @@ fn memories(design: &Design) -> String {
             MemType::Acc => "`BATCH x BLOCK_OUT` accumulators",
             MemType::Out => "`BATCH x BLOCK_OUT` outputs",
             MemType::Acc8 => "`BATCH x BLOCK_OUT` signed 8-bit values",
+            MemType::Rqt => "the rescaling of a channel, with `requant_store`",
         };
         table.row(&[
             mem.name().to_uppercase(),
@@ -164,6 +182,7 @@ fn rows(table: &mut Table, layout: &Layout) {
     }
 }
 
+/// The field's width; `with` a feature only where it has a say.
 fn width(field: &Field) -> String {
     let depths: Vec<String> = field
         .width
@@ -172,7 +191,10 @@ fn width(field: &Field) -> String {
         .map(|mem| format!("d({mem})"))
         .collect();
     match (&depths[..], field.width.bits) {
-        ([], bits) => bits.to_string(),
+        ([], bits) => match field.width.with {
+            Some((feature, with)) => format!("{bits}; {with} with `{feature}`"),
+            None => bits.to_string(),
+        },
         ([depth], 0) => depth.clone(),
         ([depth], bits) => format!("{depth} + {bits}"),
         (_, 0) => format!("max({})", depths.join(", ")),
@@ -195,14 +217,15 @@ fn doc(field: &Field) -> String {
     format!("{}{}", text, if text.ends_with('.') { "" } else { "." })
 }
 
-fn opcodes() -> String {
+fn opcodes(design: &Design) -> String {
     let mut rows = Table(String::new());
     for &opcode in Opcode::ALL {
         let module = match opcode {
-            Opcode::Load => "load for INP and WGT, else compute".into(),
+            Opcode::Load => "load for INP, WGT and RQT, else compute".into(),
             _ => {
                 let body = Body::from_values(opcode, &Default::default());
-                Insn::new(Deps::default(), body).module().to_string()
+                let insn = Insn::new(Deps::default(), body);
+                insn.module(design).to_string()
             }
         };
         rows.row(&[
@@ -214,7 +237,7 @@ fn opcodes() -> String {
     rows.0
 }
 
-fn memory_types() -> String {
+fn memory_types(design: &Design) -> String {
     let mut rows = Table(String::new());
     for &mem in MemType::ALL {
         let insn = MemInsn {
@@ -223,8 +246,9 @@ fn memory_types() -> String {
         };
         let load = match mem {
             MemType::Out => "a fault".into(),
+            MemType::Rqt => "load, with `requant_store`".into(),
             _ => Insn::new(Deps::default(), Body::Load(insn))
-                .module()
+                .module(design)
                 .to_string(),
         };
         let store = if mem == MemType::Out {

@@ -4,7 +4,8 @@ use std::fmt::Write;
 
 use crate::fields::OPCODE_BITS;
 use crate::{
-    AluOp, ConfigError, Design, FaultCode, INSN_BYTES, Layout, MemType, Opcode, Register, UOP_BYTES,
+    AluOp, ConfigError, Design, FaultCode, Feature, INSN_BYTES, Layout, MemType, Opcode, Register,
+    UOP_BYTES,
 };
 
 /// The package `vta_pkg` of `design`, as `hardware/rtl` reads it.
@@ -12,7 +13,9 @@ use crate::{
 /// A scratchpad of one element has no index, which SystemVerilog cannot write: such a design is
 /// an error here, and has no hardware.
 pub fn package(design: &Design) -> Result<String, ConfigError> {
-    for mem in [MemType::Uop, MemType::Wgt, MemType::Inp, MemType::Acc] {
+    let scratchpads = [MemType::Uop, MemType::Wgt, MemType::Inp, MemType::Acc];
+    let table = design.has_memory(MemType::Rqt).then_some(MemType::Rqt);
+    for mem in scratchpads.into_iter().chain(table) {
         if design.log_depth(mem) == 0 {
             return Err(ConfigError::OneElement {
                 mem,
@@ -51,6 +54,7 @@ pub fn package(design: &Design) -> Result<String, ConfigError> {
     structure(&mut text, "insn_t", insn(vec![body]), insn_bits);
     for (name, opcode) in [
         ("mem_insn_t", Opcode::Load),
+        ("store_insn_t", Opcode::Store),
         ("gemm_insn_t", Opcode::Gemm),
         ("alu_insn_t", Opcode::Alu),
     ] {
@@ -71,7 +75,7 @@ fn parameters(text: &mut String, design: &Design) {
     let config = design.config();
     let log_bytes = |mem| design.elem_bytes(mem).ilog2();
     let (uop, wgt, inp) = (MemType::Uop, MemType::Wgt, MemType::Inp);
-    let (acc, out, acc8) = (MemType::Acc, MemType::Out, MemType::Acc8);
+    let (acc, out, acc8, rqt) = (MemType::Acc, MemType::Out, MemType::Acc8, MemType::Rqt);
     section(
         text,
         "Widths of values, bits, and the shape of a tensor register.",
@@ -84,7 +88,13 @@ fn parameters(text: &mut String, design: &Design) {
     number(text, "BlockIn", design.block_in());
     number(text, "BlockOut", design.block_out());
     section(text, "Elements of the scratchpads.");
-    for (name, mem) in [("Uop", uop), ("Inp", inp), ("Wgt", wgt), ("Acc", acc)] {
+    for (name, mem) in [
+        ("Uop", uop),
+        ("Inp", inp),
+        ("Wgt", wgt),
+        ("Acc", acc),
+        ("Rqt", rqt),
+    ] {
         number(text, &format!("Log{name}Depth"), design.log_depth(mem));
         number(text, &format!("{name}Depth"), design.depth(mem));
     }
@@ -96,10 +106,17 @@ fn parameters(text: &mut String, design: &Design) {
         ("Acc", acc),
         ("Out", out),
         ("Acc8", acc8),
+        ("Rqt", rqt),
     ] {
         number(text, &format!("Log{name}Bytes"), log_bytes(mem));
     }
-    for (name, mem) in [("Inp", inp), ("Wgt", wgt), ("Acc", acc), ("Out", out)] {
+    for (name, mem) in [
+        ("Inp", inp),
+        ("Wgt", wgt),
+        ("Acc", acc),
+        ("Out", out),
+        ("Rqt", rqt),
+    ] {
         number(text, &format!("{name}Bits"), design.elem_bits(mem));
     }
     section(
@@ -123,6 +140,14 @@ fn parameters(text: &mut String, design: &Design) {
             text,
             &format!("AluHas{}", camel(op.name())),
             design.has_alu(op),
+        );
+    }
+    section(text, "Optional parts.");
+    for &feature in Feature::ALL {
+        flag(
+            text,
+            &format!("Has{}", camel(feature.name())),
+            design.has(feature),
         );
     }
 }
@@ -180,7 +205,8 @@ struct Bits {
 }
 
 fn bits(layout: &Layout) -> Vec<Bits> {
-    let bits = layout.places.iter().map(|place| Bits {
+    let present = layout.places.iter().filter(|place| place.width > 0);
+    let bits = present.map(|place| Bits {
         name: place.field.name.into(),
         lo: place.lo,
         width: place.width,

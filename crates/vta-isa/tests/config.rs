@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 use serde_json::Value;
-use vta_isa::{AluOp, ConfigError, Design, HwConfig, MemType};
+use vta_isa::{AluOp, ConfigError, Design, Feature, HwConfig, MemType};
 
 prop_compose! {
     fn config()(
@@ -13,6 +13,7 @@ prop_compose! {
         timing in (6u32..=9, 1u32..=65536, 1u32..=65536, 1u32..=10000),
         hardware in (5u32..=6, 0u32..=8, 1u32..=64, 1u32..=8, 0u32..=1),
         alu in prop::collection::vec(any::<bool>(), AluOp::ALL.len()),
+        optional in (4u32..=22, prop::collection::vec(prop::bool::weighted(0.2), Feature::ALL.len())),
     ) -> HwConfig {
         HwConfig {
             target: names.0,
@@ -27,6 +28,7 @@ prop_compose! {
             log_inp_buff_size: buffers.1,
             log_wgt_buff_size: buffers.2,
             log_acc_buff_size: buffers.3,
+            log_rqt_buff_size: optional.0,
             log_bus_width: timing.0,
             cmd_queue_depth: timing.1,
             dep_queue_depth: timing.2,
@@ -35,17 +37,17 @@ prop_compose! {
             max_outstanding: hardware.2,
             gemm_pipeline: hardware.3,
             mul_pack: hardware.4,
-            alu_ops: AluOp::NAMES
-                .iter()
-                .zip(alu)
-                .filter(|(_, has)| *has)
-                .map(|(name, _)| name.to_string())
-                .collect(),
+            alu_ops: those(AluOp::NAMES, &alu),
             clock_mhz: timing.3,
             part: names.2,
-            features: Vec::new(),
+            features: those(Feature::NAMES, &optional.1),
         }
     }
+}
+
+fn those(names: &[&str], which: &[bool]) -> Vec<String> {
+    let chosen = names.iter().zip(which).filter(|(_, has)| **has);
+    chosen.map(|(name, _)| name.to_string()).collect()
 }
 
 /// The rule of what fits, in closed form: log2 depths if there is a design at all.
@@ -60,9 +62,17 @@ fn fits(c: &HwConfig) -> Option<[i64; 4]> {
     let inp = log(c.log_inp_buff_size) - inp;
     let wgt = log(c.log_wgt_buff_size) - wgt;
     let acc = log(c.log_acc_buff_size) - acc;
-    let depths = [uop, inp, wgt, acc].iter().all(|d| (0..=16).contains(d));
+    let has = |feature: Feature| c.features.iter().any(|name| name == feature.name());
+    let deepest = if has(Feature::LoadPad) { 14 } else { 16 };
+    let depths = [uop, inp, wgt, acc]
+        .iter()
+        .all(|d| (0..=deepest).contains(d));
+    let table = (log(c.log_block_out)..=deepest).contains(&(log(c.log_rqt_buff_size) - 4));
+    let signs = (!has(Feature::SignInp) || c.log_inp_width == 0)
+        && (!has(Feature::SignWgt) || c.log_wgt_width == 0);
+    let features = signs && (table || !has(Feature::RequantStore));
     let fields = acc + acc.max(inp) + wgt <= 32 && acc <= 11 && uop <= 13;
-    (elements && depths && fields).then_some([uop, wgt, inp, acc])
+    (elements && depths && fields && features).then_some([uop, wgt, inp, acc])
 }
 
 proptest! {

@@ -57,14 +57,20 @@ fn assembled(design: &Design, input: &str) -> Result<String, String> {
 
 fn described(design: &Design) -> String {
     let mut text = String::new();
-    for &mem in MemType::ALL {
+    let table = design.has_memory(MemType::Rqt);
+    let views = |mem: &&MemType| table || **mem != MemType::Rqt;
+    for &mem in MemType::ALL.iter().filter(views) {
         let (bytes, depth) = (design.elem_bytes(mem), design.depth(mem));
         let _ = writeln!(text, "{mem:4} {bytes:4} bytes x {depth}");
     }
-    let bodies = [Opcode::Load, Opcode::Gemm, Opcode::Alu].map(|opcode| design.layout(opcode));
+    let mut opcodes = vec![Opcode::Load, Opcode::Gemm, Opcode::Alu];
+    if design.layout(Opcode::Store) != design.layout(Opcode::Load) {
+        opcodes.insert(1, Opcode::Store);
+    }
+    let bodies = opcodes.into_iter().map(|opcode| design.layout(opcode));
     for layout in bodies.into_iter().chain([design.uop_layout()]) {
         let _ = write!(text, "{}:", layout.name);
-        for place in &layout.places {
+        for place in layout.places.iter().filter(|place| place.width > 0) {
             let _ = write!(text, " {}@{}+{}", place.field.name, place.lo, place.width);
         }
         text.push('\n');

@@ -3,7 +3,7 @@
 use vta_isa::{Design, INSN_BYTES, Insn};
 
 use crate::program::{DTYPES, Program, SlotId, Step};
-use crate::relocate::{dram_range, mem_insn};
+use crate::relocate::{dram_range, mem_insn, memory};
 
 /// Largest arena: what a device with 32-bit addresses can hold.
 pub const MAX_ARENA_BYTES: u64 = 1 << 32;
@@ -113,7 +113,7 @@ impl Program {
                 continue;
             };
             ensure!(
-                mem.mem().is_some(),
+                memory(design, mem).is_some(),
                 "instruction {i}: unknown memory type {}",
                 mem.memory_type
             );

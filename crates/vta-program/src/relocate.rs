@@ -39,13 +39,18 @@ pub fn mem_insn(body: &Body) -> Option<&MemInsn> {
     }
 }
 
+/// The memory of a LOAD or STORE that moves something, if the design has it.
+pub(crate) fn memory(design: &Design, mem: &MemInsn) -> Option<MemType> {
+    mem.mem().filter(|&memory| design.has_memory(memory))
+}
+
 /// The DRAM bytes between the first and the last that a LOAD or STORE touches; `None` where it
 /// touches none (it synchronises only, writes padding only, or names an unknown memory).
 pub fn dram_range(design: &Design, mem: &MemInsn) -> Option<Range<u64>> {
     if mem.is_sync() || mem.y_size == 0 {
         return None;
     }
-    let elem = design.elem_bytes(mem.mem()?) as u64;
+    let elem = design.elem_bytes(memory(design, mem)?) as u64;
     let start = u64::from(mem.dram_base);
     let rows = u64::from(mem.y_size - 1) * u64::from(mem.x_stride);
     let end = start + rows + u64::from(mem.x_size);
@@ -82,7 +87,7 @@ fn moved_insn(
     if mem.is_sync() {
         return Ok(word);
     }
-    let kind = mem.mem();
+    let kind = memory(design, mem);
     let kind = kind.ok_or_else(|| decode(format!("unknown memory type {}", mem.memory_type)))?;
     let moved = u64::from(mem.dram_base) + elements(design, kind, base);
     mem.dram_base = u32::try_from(moved).map_err(|_| RelocateError::Overflow { index, base })?;

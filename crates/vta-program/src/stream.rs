@@ -1,8 +1,8 @@
 //! The command stream: transfers, micro-kernels and tokens become instructions.
 
 use vta_isa::{
-    AluInsn, AluOp, Body, Deps, Design, GemmInsn, INSN_BYTES, Insn, MemInsn, MemType, Module,
-    UOP_BYTES, Uop,
+    AluInsn, AluOp, Body, Deps, Design, Feature, GemmInsn, INSN_BYTES, Insn, MemInsn, MemType,
+    Module, UOP_BYTES, Uop,
 };
 
 use crate::StreamError;
@@ -202,20 +202,23 @@ impl CommandStream {
         Ok(self.pool.intern(&self.design, uops)?)
     }
 
-    /// Loads a block into the scratchpad `mem` (inp, wgt, acc, or acc8 where
-    /// the design has it), with zeros for its padding.
+    /// Loads a block into the scratchpad `mem` (inp, wgt, acc, or acc8 and rqt where
+    /// the design has them), with its padding.
     ///
     /// A block that no single instruction can describe (padding of more than 15, rows further
     /// apart than 65,535 elements) is split into several; one without elements emits nothing.
     pub fn load_2d(&mut self, mem: MemType, block: Block2d) -> Result<(), StreamError> {
         let loads = match mem {
             MemType::Inp | MemType::Wgt | MemType::Acc => true,
-            MemType::Acc8 => self.design.has_acc8(),
+            MemType::Acc8 | MemType::Rqt => self.design.has_memory(mem),
             MemType::Uop | MemType::Out => false,
         };
         if !loads {
             let what = "a load of data in this design";
             return Err(StreamError::Memory { what, mem });
+        }
+        if block.pads.value != 0 && !self.design.has(Feature::LoadPad) {
+            return Err(StreamError::Feature(Feature::LoadPad));
         }
         for insn in transfer::split(&self.design, mem, &block)? {
             self.push(Body::Load(insn))?;
@@ -226,6 +229,23 @@ impl CommandStream {
     /// Stores a block of outputs (the low bits of accumulators); it must have no padding.
     /// Split as [`CommandStream::load_2d`] does.
     pub fn store_2d(&mut self, block: Block2d) -> Result<(), StreamError> {
+        self.store(block, None)
+    }
+
+    /// Stores a block of outputs that are rescaled: column n of each element by the rescaling
+    /// `entry * block_out + n` of the table. Otherwise as [`CommandStream::store_2d`].
+    pub fn requant_2d(&mut self, block: Block2d, entry: u32) -> Result<(), StreamError> {
+        if !self.design.has(Feature::RequantStore) {
+            return Err(StreamError::Feature(Feature::RequantStore));
+        }
+        let entries = self.design.requant_entries();
+        if entry >= entries {
+            return Err(StreamError::RequantEntry { entry, entries });
+        }
+        self.store(block, Some(entry))
+    }
+
+    fn store(&mut self, block: Block2d, entry: Option<u32>) -> Result<(), StreamError> {
         let mem = MemType::Out;
         if block.pads != Pads::NONE {
             let what = "a store with padding";
@@ -235,7 +255,11 @@ impl CommandStream {
             return Ok(());
         }
         for insn in transfer::split(&self.design, mem, &block)? {
-            self.push(Body::Store(insn))?;
+            self.push(Body::Store(MemInsn {
+                requant: entry.is_some(),
+                entry: entry.unwrap_or(0),
+                ..insn
+            }))?;
         }
         Ok(())
     }
@@ -462,7 +486,7 @@ impl CommandStream {
 
     /// Appends an instruction that carries its module's pending pops; gives its index.
     fn push(&mut self, body: Body) -> Result<usize, StreamError> {
-        let module = Insn::new(Deps::default(), body).module();
+        let module = Insn::new(Deps::default(), body).module(&self.design);
         let deps = std::mem::take(&mut self.pending[module as usize]);
         self.emit(deps, body)
     }
@@ -472,7 +496,7 @@ impl CommandStream {
         // Encoded here so that a value that does not fit is reported where it comes from.
         insn.encode(&self.design)?;
         let index = self.insns.len();
-        self.last[insn.module() as usize] = Some(index);
+        self.last[insn.module(&self.design) as usize] = Some(index);
         self.insns.push(insn);
         Ok(index)
     }

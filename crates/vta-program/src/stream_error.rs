@@ -1,6 +1,6 @@
 //! Why a command stream cannot be built.
 
-use vta_isa::{EncodeError, MemType, Module, UOP_BYTES};
+use vta_isa::{EncodeError, Feature, MemType, Module, UOP_BYTES};
 
 /// Why an instruction cannot be emitted.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -40,6 +40,19 @@ pub enum StreamError {
         what: &'static str,
         /// The memory.
         mem: MemType,
+    },
+    /// What only hardware with a feature can do.
+    #[error("the design lacks the feature `{0}`; add it to its FEATURES")]
+    Feature(Feature),
+    /// A rescaling past the end of the table.
+    #[error(
+        "entry {entry} of a rescaling table of {entries}; use fewer or a larger LOG_RQT_BUFF_SIZE"
+    )]
+    RequantEntry {
+        /// The entry.
+        entry: u32,
+        /// Blocks of rescalings in the table.
+        entries: u32,
     },
     /// A kernel that cannot be split is longer than the micro-op memory.
     #[error(

@@ -4,7 +4,7 @@ use vta_isa::{Design, MemInsn, MemType};
 
 use crate::StreamError;
 
-/// Zeros around a loaded block, in elements.
+/// Padding around a loaded block, in elements.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Pads {
     /// Rows above.
@@ -15,6 +15,8 @@ pub struct Pads {
     pub x0: u32,
     /// Elements after each row.
     pub x1: u32,
+    /// Each value of the padding, wrapped to its width; not 0 only in designs with `load_pad`.
+    pub value: i32,
 }
 
 impl Pads {
@@ -24,6 +26,7 @@ impl Pads {
         y1: 0,
         x0: 0,
         x1: 0,
+        value: 0,
     };
 }
 
@@ -95,10 +98,11 @@ pub(crate) fn split(
     let mut pieces = Pieces {
         mem,
         max_x_size: design.max_x_size(),
+        pad_value: block.pads.value,
         sram: block.sram_base,
         insns: Vec::new(),
     };
-    let Pads { y0, y1, x0, x1 } = block.pads;
+    let Pads { y0, y1, x0, x1, .. } = block.pads;
     if block.x_size == 0 || block.y_size == 0 {
         pieces.zeros(width * height);
         return Ok(pieces.insns);
@@ -139,6 +143,7 @@ pub(crate) fn split(
 struct Pieces {
     mem: MemType,
     max_x_size: u32,
+    pad_value: i32,
     sram: u32,
     insns: Vec<MemInsn>,
 }
@@ -148,6 +153,7 @@ impl Pieces {
         self.insns.push(MemInsn {
             memory_type: self.mem.code(),
             sram_base: self.sram,
+            pad_value: self.pad_value,
             ..insn
         });
         self.sram += elems;

@@ -74,7 +74,10 @@ fn events(insns: &[Insn], module: Module) -> Vec<Event> {
         of_queue(|q| q.0, Event::Push),
     );
     let mut events = Vec::new();
-    for insn in insns.iter().filter(|i| i.module() == module) {
+    for insn in insns
+        .iter()
+        .filter(|i| i.module(&Design::default()) == module)
+    {
         events.extend(pops.iter().filter(|&&e| flag(&insn.deps, e)));
         if let Body::Load(mem) | Body::Store(mem) = insn.body {
             events.extend((!mem.is_sync()).then_some(Event::Run(mem.dram_base)));

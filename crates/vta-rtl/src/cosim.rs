@@ -24,12 +24,13 @@ pub use placement::Placement;
 pub use trial::{Trial, TrialOptions};
 
 /// The memories that are compared besides DRAM.
-const SCRATCHPADS: [MemType; 5] = [
+const SCRATCHPADS: [MemType; 6] = [
     MemType::Uop,
     MemType::Wgt,
     MemType::Inp,
     MemType::Acc,
     MemType::Out,
+    MemType::Rqt,
 ];
 
 /// The simulators of one design side by side.

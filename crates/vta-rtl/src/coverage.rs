@@ -13,12 +13,14 @@ use vta_sim::{CycleReport, Dram};
 
 use crate::Trial;
 
-pub use bin::{Bin, Flag, Nothing, Reader, Row, Second, Shift, Side, Source, Use};
+pub use bin::{Bin, Flag, Nothing, Reader, Row, Second, Shift, Side, Source, Stored, Use};
 
 /// How often each bin was met.
 #[derive(Clone, Debug, Default)]
 pub struct Coverage {
     counts: BTreeMap<Bin, u64>,
+    /// By which rescalings the program's last STORE was, if there was one.
+    last_entry: Option<Option<u32>>,
 }
 
 impl Coverage {
@@ -26,6 +28,7 @@ impl Coverage {
     pub fn new(design: &Design) -> Coverage {
         Coverage {
             counts: Bin::all(design).into_iter().map(|bin| (bin, 0)).collect(),
+            last_entry: None,
         }
     }
 
@@ -38,11 +41,12 @@ impl Coverage {
             .filter_map(|bytes| Insn::decode(design, bytes.try_into().ok()?).ok())
             .collect();
         let mut kernels = kernels::Kernels::new(design);
+        self.last_entry = None;
         for (index, insn) in insns.iter().enumerate() {
-            self.instruction(insn);
+            self.instruction(design, insn);
             match &insn.body {
                 Body::Load(mem) | Body::Store(mem) if mem.is_sync() => {
-                    self.hit(Bin::Sync(insn.module()));
+                    self.hit(Bin::Sync(insn.module(design)));
                 }
                 Body::Load(mem) => {
                     self.transfer(design, &trial.placement, mem);
@@ -66,8 +70,8 @@ impl Coverage {
         self.bursts(design, &trial.memory, &report.bursts);
     }
 
-    fn instruction(&mut self, insn: &Insn) {
-        let (module, opcode, deps) = (insn.module(), insn.body.opcode(), insn.deps);
+    fn instruction(&mut self, design: &Design, insn: &Insn) {
+        let (module, opcode, deps) = (insn.module(design), insn.body.opcode(), insn.deps);
         self.hit(Bin::Opcode(opcode));
         for flag in Flag::ALL {
             self.hit_if(flag.is_set(deps), Bin::Flag(module, opcode, flag));

@@ -98,7 +98,7 @@ impl<F: FnMut(&Trial) -> bool> Shrinker<'_, F> {
             let mut end = self.insns.len();
             while end > 0 {
                 let start = end.saturating_sub(length);
-                self.attempt(without(&self.insns, start, end));
+                self.attempt(without(self.design, &self.insns, start, end));
                 end = start;
             }
             length /= 2;
@@ -108,9 +108,9 @@ impl<F: FnMut(&Trial) -> bool> Shrinker<'_, F> {
     /// Leaves out tokens.
     fn tokens(&mut self) {
         for queue in TokenQueue::ALL {
-            for token in (0..tokens(&self.insns, queue).len()).rev() {
+            for token in (0..tokens(self.design, &self.insns, queue).len()).rev() {
                 let mut insns = self.insns.clone();
-                if let Some(&(push, pop)) = tokens(&insns, queue).get(token) {
+                if let Some(&(push, pop)) = tokens(self.design, &insns, queue).get(token) {
                     set_push(&mut insns[push].deps, queue, false);
                     set_pop(&mut insns[pop].deps, queue, false);
                     self.attempt(insns);
@@ -122,7 +122,7 @@ impl<F: FnMut(&Trial) -> bool> Shrinker<'_, F> {
     /// Makes fields smaller.
     fn simplify(&mut self) {
         for index in (0..self.insns.len()).rev() {
-            for simpler in simpler(&self.insns[index]) {
+            for simpler in simpler(self.design, &self.insns[index]) {
                 let mut insns = self.insns.clone();
                 insns[index] = simpler;
                 self.attempt(insns);
@@ -149,9 +149,9 @@ impl<F: FnMut(&Trial) -> bool> Shrinker<'_, F> {
 }
 
 /// Simpler instructions to try in place of one.
-fn simpler(insn: &Insn) -> Vec<Insn> {
+fn simpler(design: &Design, insn: &Insn) -> Vec<Insn> {
     let mut plain = Insn::new(insn.deps, insn.body);
-    match insn.module() {
+    match insn.module(design) {
         Module::Load => (plain.deps.pop_prev, plain.deps.push_prev) = (false, false),
         Module::Store => (plain.deps.pop_next, plain.deps.push_next) = (false, false),
         Module::Compute => {}
@@ -160,14 +160,32 @@ fn simpler(insn: &Insn) -> Vec<Insn> {
         memory_type,
         ..MemInsn::default()
     };
-    let nothing = match (insn.module(), &insn.body) {
+    let nothing = match (insn.module(design), &insn.body) {
         (_, Body::Finish) => None,
         (Module::Load, Body::Load(mem)) => Some(Body::Load(sync(mem.memory_type))),
         (Module::Store, _) => Some(Body::Store(sync(4))),
         (_, _) => Some(Body::Load(sync(0))),
     };
     let nothing = nothing.map(|body| Insn { body, ..plain });
-    nothing.into_iter().chain([plain]).collect()
+    let unfeatured = match plain.body {
+        Body::Load(mem) => Some(Body::Load(MemInsn {
+            pad_value: 0,
+            ..mem
+        })),
+        Body::Store(mem) => Some(Body::Store(MemInsn {
+            pad_value: 0,
+            requant: false,
+            entry: 0,
+            ..mem
+        })),
+        _ => None,
+    };
+    let unfeatured = unfeatured.map(|body| Insn { body, ..plain });
+    nothing
+        .into_iter()
+        .chain([plain])
+        .chain(unfeatured)
+        .collect()
 }
 
 /// The numbers of an instruction that may be made smaller, each with the least it should be.
@@ -185,6 +203,7 @@ fn numbers(body: &mut Body) -> Box<dyn Iterator<Item = (&mut u32, u32)> + '_> {
                     (&mut mem.x_pad_1, 0),
                     (&mut mem.x_stride, 0),
                     (&mut mem.sram_base, 0),
+                    (&mut mem.entry, 0),
                 ]
                 .into_iter(),
             )
@@ -226,11 +245,11 @@ fn numbers(body: &mut Body) -> Box<dyn Iterator<Item = (&mut u32, u32)> + '_> {
 }
 
 /// The instructions but for a range, and but for the other ends of the tokens in it.
-fn without(insns: &[Insn], start: usize, end: usize) -> Vec<Insn> {
+fn without(design: &Design, insns: &[Insn], start: usize, end: usize) -> Vec<Insn> {
     let mut rest = insns.to_vec();
     let left_out = |at: usize| (start..end).contains(&at);
     for queue in TokenQueue::ALL {
-        for (push, pop) in tokens(insns, queue) {
+        for (push, pop) in tokens(design, insns, queue) {
             if left_out(push) || left_out(pop) {
                 set_push(&mut rest[push].deps, queue, false);
                 set_pop(&mut rest[pop].deps, queue, false);
@@ -242,7 +261,7 @@ fn without(insns: &[Insn], start: usize, end: usize) -> Vec<Insn> {
 }
 
 /// Positions of the push and the pop of each token of a queue.
-fn tokens(insns: &[Insn], queue: TokenQueue) -> Vec<(usize, usize)> {
+fn tokens(design: &Design, insns: &[Insn], queue: TokenQueue) -> Vec<(usize, usize)> {
     let at = |end: &dyn Fn(&Insn) -> bool| -> Vec<usize> {
         let positions = insns.iter().enumerate();
         positions
@@ -250,8 +269,8 @@ fn tokens(insns: &[Insn], queue: TokenQueue) -> Vec<(usize, usize)> {
             .map(|(at, _)| at)
             .collect()
     };
-    let push = at(&|insn| pushes(insn.module(), insn.deps).any(|q| q == queue));
-    let pop = at(&|insn| pops(insn.module(), insn.deps).any(|q| q == queue));
+    let push = at(&|insn| pushes(insn.module(design), insn.deps).any(|q| q == queue));
+    let pop = at(&|insn| pops(insn.module(design), insn.deps).any(|q| q == queue));
     push.into_iter().zip(pop).collect()
 }
 

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::ptr;
 use std::sync::Arc;
 
-use vta_isa::{Design, FaultCode, INSN_BYTES, MemType, Module, Register, UOP_BYTES};
+use vta_isa::{Design, FaultCode, Feature, INSN_BYTES, MemType, Module, Register, UOP_BYTES};
 use vta_sim::{Dram, MemoryModel};
 
 use crate::library::{Memory, Model, Status};
@@ -208,7 +208,7 @@ impl RtlSim {
     }
 
     /// The content of a scratchpad, as the elements lie in DRAM; of micro-ops, the bits of their fields.
-    /// [`MemType::Acc8`] has none of its own and gives nothing.
+    /// [`MemType::Acc8`] has none of its own and gives nothing, as does what the design lacks.
     pub fn scratchpad(&self, mem: MemType) -> Vec<u8> {
         let bytes = self.design().depth(mem) as usize * self.design().elem_bytes(mem);
         match mem {
@@ -230,9 +230,29 @@ impl RtlSim {
             MemType::Wgt => self.memory("u_wgt").to_vec(),
             MemType::Inp => self.memory("u_inp").to_vec(),
             MemType::Acc => self.memory("u_acc").to_vec(),
+            // With rescalings the outputs are kept as the accumulators that they are the low bits of.
+            MemType::Out if self.design().has(Feature::RequantStore) => {
+                self.low_bits(self.memory("u_out"))
+            }
             MemType::Out => self.memory("u_out").to_vec(),
             MemType::Acc8 => Vec::new(),
+            MemType::Rqt => self.memory("u_rqt").to_vec(),
         }
+    }
+
+    /// Accumulators as outputs, packed.
+    fn low_bits(&self, accumulators: &[u8]) -> Vec<u8> {
+        let bits = self.design().out_bits() as usize;
+        let low = accumulators
+            .iter()
+            .step_by(self.design().acc_bits() as usize / 8);
+        let low: Vec<u8> = low.copied().collect();
+        let pack = |values: &[u8]| {
+            let values = values.iter().enumerate();
+            let mask = u8::MAX >> (8 - bits);
+            values.fold(0, |byte, (at, value)| byte | (value & mask) << (at * bits))
+        };
+        low.chunks(8 / bits).map(pack).collect()
     }
 
     /// The memory of the instance whose path ends in `path`; elements are whole bytes, as in DRAM.

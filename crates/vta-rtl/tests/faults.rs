@@ -3,8 +3,8 @@
 
 use std::sync::Arc;
 
-use vta_isa::{Design, FaultCode as Code, INSN_BYTES, MemType, Module, asm};
-use vta_rtl::{RtlError, RtlModel, RtlOptions, RtlReport, RtlSim};
+use vta_isa::{Design, FaultCode as Code, HwConfig, INSN_BYTES, MemType, Module, asm};
+use vta_rtl::{RtlError, RtlModel, RtlOptions, RtlReport, RtlSim, candidates};
 use vta_sim::Dram;
 
 const BASE: u64 = 4096;
@@ -16,11 +16,15 @@ const STORE: Option<Module> = Some(Module::Store);
 
 /// The default design; none, with a notice, where Verilator is missing.
 fn hardware() -> Option<RtlSim> {
+    hardware_of(&Design::default())
+}
+
+fn hardware_of(design: &Design) -> Option<RtlSim> {
     if let Err(error) = RtlModel::tools() {
         println!("skipped: {error}");
         return None;
     }
-    let model = RtlModel::build(&Design::default(), false, &|_, _, _| {});
+    let model = RtlModel::build(design, false, &|_, _, _| {});
     Some(RtlSim::new(Arc::new(
         model.unwrap_or_else(|error| panic!("{error}")),
     )))
@@ -50,6 +54,34 @@ fn every_fault_has_its_code() {
     }
     for (expected, module, text) in WHOLE {
         stops(&mut sim, text, *expected, *module, &options);
+    }
+}
+
+#[test]
+fn the_rescaling_table_has_an_end() {
+    let codesign = candidates().find(|candidate| candidate.name == "codesign");
+    let config = HwConfig::from_json(codesign.expect("a design").config).expect("a valid file");
+    let Some(mut sim) = hardware_of(&config.design().expect("a valid design")) else {
+        return;
+    };
+    let entries = sim.design().requant_entries();
+    let records = sim.design().depth(MemType::Rqt);
+    for (module, text) in [
+        (STORE, format!("store.out dram=0x200 y=0 x=1 rqt={entries}")),
+        (STORE, "store.out dram=0x200 y=1 x=1 rqt=32767".into()),
+        (
+            LOAD,
+            format!("load.rqt sram={:#x} dram=0x100 y=1 x=2", records - 1),
+        ),
+    ] {
+        let options = RtlOptions::default();
+        stops(
+            &mut sim,
+            &format!("{text}\nfinish"),
+            Code::Sram,
+            module,
+            &options,
+        );
     }
 }
 

@@ -53,7 +53,13 @@ fn block(pads: bool) -> impl Strategy<Value = Block2d> {
     )
         .prop_map(
             |(sram_base, dram_elem, (x_size, y_size), x_stride, [y0, y1, x0, x1])| {
-                let pads = Pads { y0, y1, x0, x1 };
+                let pads = Pads {
+                    y0,
+                    y1,
+                    x0,
+                    x1,
+                    value: 0,
+                };
                 Block2d {
                     sram_base,
                     dram_elem,
@@ -65,7 +71,7 @@ fn block(pads: bool) -> impl Strategy<Value = Block2d> {
             },
         )
         .prop_filter("within the scratchpad", |b| {
-            let Pads { y0, y1, x0, x1 } = b.pads;
+            let Pads { y0, y1, x0, x1, .. } = b.pads;
             b.sram_base + (x0 + b.x_size + x1) * (y0 + b.y_size + y1) <= ELEMS
         })
 }
@@ -118,9 +124,9 @@ fn program(has_acc8: bool) -> impl Strategy<Value = Vec<Command>> {
 /// Bytes from one region of the arena to the next: uop, wgt, inp, acc, out, acc8. Stores go to the
 /// region of inp, so that they meet the loads.
 fn region(design: &Design) -> u64 {
-    let elem = MemType::ALL
-        .iter()
-        .map(|&m| design.elem_bytes(m))
+    let elem = design
+        .memories()
+        .map(|mem| design.elem_bytes(mem))
         .max()
         .unwrap();
     (u64::from(ELEMS) * elem as u64).next_multiple_of(4096)
@@ -199,7 +205,7 @@ fn naive(design: &Design, commands: &[Command]) -> (Vec<Insn>, Vec<u8>) {
     let mut push = |body| {
         let insn = Insn::new(Deps::default(), body);
         // Strictly serial: through compute, which is between all others.
-        let module = insn.module();
+        let module = insn.module(design);
         let sync = Insn::new(Deps::default(), Body::Load(MemInsn::default()));
         let before = Deps {
             push_prev: module == Module::Load,
@@ -263,7 +269,7 @@ fn naive(design: &Design, commands: &[Command]) -> (Vec<Insn>, Vec<u8>) {
         match command {
             Command::Load(mem, block) => {
                 let b = placed(design, *mem, block);
-                let (mut sram_base, Pads { y0, y1, x0, x1 }) = (b.sram_base, b.pads);
+                let (mut sram_base, Pads { y0, y1, x0, x1, .. }) = (b.sram_base, b.pads);
                 for y in 0..y0 + b.y_size + y1 {
                     for x in 0..x0 + b.x_size + x1 {
                         let inside =

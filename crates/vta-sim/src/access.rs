@@ -36,6 +36,10 @@ pub(crate) struct Transfer {
     pitch: u64,
     pub(crate) y_pad: [usize; 2],
     pub(crate) x_pad: [usize; 2],
+    /// What the values of the padding are, before they are wrapped to their width.
+    pub(crate) pad_value: i32,
+    /// The records by which a STORE rescales.
+    pub(crate) requant: Option<Range<usize>>,
 }
 
 impl Transfer {
@@ -97,6 +101,8 @@ impl Transfer {
             pitch: u64::from(mem.x_stride) * elem as u64,
             y_pad: [y0 as usize, y1 as usize],
             x_pad: [x0 as usize, x1 as usize],
+            pad_value: mem.pad_value,
+            requant: None,
         })
     }
 
@@ -118,22 +124,23 @@ impl Transfer {
         Ok(())
     }
 
-    /// Zeros written: the elements of the padding.
-    pub(crate) fn zeros(&self) -> usize {
+    /// The elements of the padding.
+    pub(crate) fn padding(&self) -> usize {
         self.span().len() - self.rows * self.x_size
     }
 
-    /// Writes zeros to the padding and, by `unpack`, the rows to their elements of `lanes` values.
-    pub(crate) fn fill<T: Clone + Default>(
+    /// Writes `pad` to the padding and, by `unpack`, the rows to their elements of `lanes` values.
+    pub(crate) fn fill<T: Clone>(
         &self,
         dram: &Dram,
         lanes: usize,
         memory: &mut [T],
+        pad: T,
         mut unpack: impl FnMut(&[u8], &mut [T]),
     ) {
         let span = self.span();
-        if span.len() > self.rows * self.x_size {
-            memory[span.start * lanes..span.end * lanes].fill(T::default());
+        if self.padding() > 0 {
+            memory[span.start * lanes..span.end * lanes].fill(pad);
         }
         for row in 0..self.rows {
             let from = dram.get(self.addr(row), self.row_bytes);
@@ -144,7 +151,7 @@ impl Transfer {
 
     /// [`Transfer::fill`] for micro-ops.
     pub(crate) fn load_uops(&self, design: &Design, dram: &Dram, memory: &mut [Uop]) {
-        self.fill(dram, 1, memory, |bytes, uops| {
+        self.fill(dram, 1, memory, Uop::default(), |bytes, uops| {
             for (uop, word) in uops.iter_mut().zip(bytes.chunks_exact(UOP_BYTES)) {
                 *uop = Uop::decode(
                     design,
@@ -319,11 +326,9 @@ impl Action {
             Body::Load(mem) | Body::Store(mem) if mem.is_sync() => Ok(Action::Sync),
             Body::Load(mem) => {
                 let memory = match mem.mem() {
-                    None | Some(MemType::Out) => {
-                        return Err(Cause::MemoryType {
-                            opcode: "LOAD",
-                            value: mem.memory_type,
-                        });
+                    None | Some(MemType::Out) => return Err(no_load(mem)),
+                    Some(MemType::Rqt) if !design.has_memory(MemType::Rqt) => {
+                        return Err(no_load(mem));
                     }
                     Some(MemType::Acc8) if !design.has_acc8() => {
                         return Err(Cause::NoAcc8 {
@@ -346,13 +351,38 @@ impl Action {
                 if pads != [0; 4] {
                     return Err(Cause::PaddedStore { pads });
                 }
-                Transfer::of(design, mem, MemType::Out).map(Action::Store)
+                let transfer = Transfer::of(design, mem, MemType::Out)?;
+                let requant = mem.requant.then(|| records(design, mem)).transpose()?;
+                Ok(Action::Store(Transfer {
+                    requant,
+                    ..transfer
+                }))
             }
             Body::Gemm(gemm) => gemm_kernel(gemm).ranged(design),
             Body::Alu(alu) => alu_kernel(design, alu)?.ranged(design),
             Body::Finish => Ok(Action::Finish),
         }
     }
+}
+
+fn no_load(mem: &MemInsn) -> Cause {
+    Cause::MemoryType {
+        opcode: "LOAD",
+        value: mem.memory_type,
+    }
+}
+
+/// The records that a rescaling STORE names, one for each column of its elements.
+fn records(design: &Design, mem: &MemInsn) -> Result<Range<usize>, Cause> {
+    let entries = design.requant_entries();
+    if mem.entry >= entries {
+        return Err(Cause::RequantEntry {
+            entry: mem.entry,
+            entries,
+        });
+    }
+    let first = mem.entry as usize * design.block_out();
+    Ok(first..first + design.block_out())
 }
 
 fn gemm_kernel(gemm: &GemmInsn) -> Kernel {

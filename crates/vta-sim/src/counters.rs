@@ -31,6 +31,8 @@ counters! {
         pub load_bytes: Bytes,
         /// DRAM bytes that STORE wrote.
         pub store_bytes: u64,
+        /// Elements that STORE rescaled.
+        pub requant_ops: u64,
         /// Micro-ops copied to the micro-op memory.
         pub uops_loaded: u64,
         /// Micro-op executions of GEMM that multiply.
@@ -71,6 +73,8 @@ counters! {
         pub acc: u64,
         /// 8-bit values that become accumulators.
         pub acc8: u64,
+        /// Rescalings.
+        pub rqt: u64,
     }
 
     /// ALU micro-op executions by opcode.
@@ -122,7 +126,7 @@ impl InsnCounters {
 impl Bytes {
     /// Bytes of all memory types.
     pub fn total(&self) -> u64 {
-        self.uop + self.wgt + self.inp + self.acc + self.acc8
+        self.uop + self.wgt + self.inp + self.acc + self.acc8 + self.rqt
     }
 
     pub(crate) fn add(&mut self, memory: MemType, bytes: u64) {
@@ -132,6 +136,7 @@ impl Bytes {
             MemType::Inp => &mut self.inp,
             MemType::Acc | MemType::Out => &mut self.acc,
             MemType::Acc8 => &mut self.acc8,
+            MemType::Rqt => &mut self.rqt,
         } += bytes;
     }
 }
@@ -176,7 +181,9 @@ impl fmt::Display for Counters {
             ("  inputs", load_bytes.inp),
             ("  accumulators", load_bytes.acc),
             ("  8-bit accumulators", load_bytes.acc8),
+            ("  rescalings", load_bytes.rqt),
             ("bytes stored", self.store_bytes),
+            ("elements rescaled", self.requant_ops),
             ("micro-ops loaded", self.uops_loaded),
             ("GEMM operations", self.gemm_ops),
             ("resets", self.reset_ops),

@@ -135,6 +135,8 @@ pub enum Cause {
     NoAlu { op: AluOp, design: String },
     /// STORE with padding.
     PaddedStore { pads: [u32; 4] },
+    /// A STORE by rescalings past the end of their table, which has so many blocks of them.
+    RequantEntry { entry: u32, entries: u32 },
     /// A transfer past the end of a scratchpad; elements `first..end`.
     Sram {
         memory: MemType,
@@ -224,13 +226,18 @@ impl Cause {
             Cause::MemoryType {
                 opcode: "STORE", ..
             } => "STORE takes OUT",
-            Cause::MemoryType { .. } => "LOAD takes UOP, WGT, INP, ACC or ACC8",
+            Cause::MemoryType { .. } => {
+                "LOAD takes UOP, WGT, INP, ACC, ACC8 or, in a design with requant_store, RQT"
+            }
             Cause::NoAcc8 { .. } => "load ACC at its full width",
             Cause::AluOpcode { .. } => "the operations are MIN 0, MAX 1, ADD 2, SHR 3 and MUL 4",
             Cause::NoAlu { .. } => {
                 "name the operation in the design's ALU_OPS, or compile for this design"
             }
             Cause::PaddedStore { .. } => "set the padding fields of STORE to 0",
+            Cause::RequantEntry { .. } => {
+                "name an entry of the table, or use a design with a larger LOG_RQT_BUFF_SIZE"
+            }
             Cause::Sram { .. } => {
                 "lower sram_base, the sizes or the padding, or use a design with a larger buffer"
             }
@@ -315,6 +322,9 @@ impl fmt::Display for Cause {
                 pads: [y0, y1, x0, x1],
             } => {
                 write!(f, "STORE has padding (y {y0}, {y1}, x {x0}, {x1})")
+            }
+            Cause::RequantEntry { entry, entries } => {
+                write!(f, "STORE rescales by entry {entry} of a table of {entries}")
             }
             Cause::Sram {
                 memory,

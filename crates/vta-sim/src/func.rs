@@ -1,16 +1,17 @@
 //! The functional simulator.
 
 use serde::Serialize;
-use vta_isa::{Design, Insn, MemType};
+use vta_isa::{ChannelRequant, Design, Insn, MemType};
 
 use crate::access::{Action, Transfer, plan};
 use crate::counters::Counters;
 use crate::dram::Dram;
 use crate::fault::{Cause, Fault};
 use crate::kernel::Scratch;
-use crate::lanes::{pack, transpose, unpack};
+use crate::lanes::{Lane, bits_to_signs, pack, transpose, unpack, wrap};
 use crate::machine::{Execute, Issue, Machine, Order};
 use crate::meter::Meter;
+use crate::requant::requantize;
 
 /// What to do when the run ends with tokens in the queues.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -210,6 +211,8 @@ impl<'a> Run<'a> {
         let memory = transfer.memory;
         let (bits, lanes) = (self.design.value_bits(memory), self.design.lanes(memory));
         let scratch = &mut *self.scratch;
+        let (sign_inp, sign_wgt) = (scratch.sign_inp, scratch.sign_wgt);
+        let pad = |sign: bool| wrap(transfer.pad_value, bits) | i32::from(sign);
         match memory {
             MemType::Uop => {
                 transfer.load_uops(self.design, self.dram, &mut scratch.uop);
@@ -217,24 +220,39 @@ impl<'a> Run<'a> {
             MemType::Wgt => {
                 let elem = self.design.elem_bytes(memory);
                 let mut tile = vec![0; lanes];
-                transfer.fill(self.dram, lanes, &mut scratch.wgt, |bytes, weights| {
+                let pad = i16::from_i32(pad(sign_wgt));
+                transfer.fill(self.dram, lanes, &mut scratch.wgt, pad, |bytes, weights| {
                     let tiles = bytes
                         .chunks_exact(elem)
                         .zip(weights.chunks_exact_mut(lanes));
                     for (bytes, to) in tiles {
                         unpack(bits, bytes, &mut tile);
+                        if sign_wgt {
+                            bits_to_signs(&mut tile);
+                        }
                         transpose(&tile, to, self.design.block_in());
                     }
                 });
             }
-            MemType::Inp => transfer.fill(self.dram, lanes, &mut scratch.inp, |b, v| {
-                unpack(bits, b, v)
-            }),
+            MemType::Inp => {
+                let pad = i8::from_i32(pad(sign_inp));
+                transfer.fill(self.dram, lanes, &mut scratch.inp, pad, |b, v| {
+                    unpack(bits, b, v);
+                    if sign_inp {
+                        bits_to_signs(v);
+                    }
+                });
+            }
             MemType::Acc | MemType::Acc8 | MemType::Out => {
-                transfer.fill(self.dram, lanes, &mut scratch.acc, |b, v| {
+                transfer.fill(self.dram, lanes, &mut scratch.acc, pad(false), |b, v| {
                     unpack(bits, b, v)
                 });
             }
+            MemType::Rqt => transfer.fill(self.dram, lanes, &mut scratch.rqt, 0, |b, v| {
+                for (record, bytes) in v.iter_mut().zip(b.chunks_exact(ChannelRequant::BYTES)) {
+                    *record = u128::from_le_bytes(bytes.try_into().expect("a record's bytes"));
+                }
+            }),
         }
     }
 
@@ -244,7 +262,11 @@ impl<'a> Run<'a> {
             let from =
                 &self.scratch.acc[transfer.row_start(row) * lanes..][..transfer.x_size * lanes];
             let to = self.dram.get_mut(transfer.addr(row), transfer.row_bytes);
-            pack(bits, from, to.expect("the plan checked every row"));
+            let to = to.expect("the plan checked every row");
+            match transfer.requant.clone() {
+                None => pack(bits, from, to),
+                Some(records) => pack(bits, &requantize(&self.scratch.rqt[records], from), to),
+            }
         }
     }
 }

@@ -1,9 +1,9 @@
 //! The scratchpads and what GEMM and ALU do to them.
 
-use vta_isa::{AluOp, Design, MemType, UOP_BYTES, Uop};
+use vta_isa::{AluOp, ChannelRequant, Design, Feature, MemType, UOP_BYTES, Uop};
 
 use crate::access::{Kernel, KernelOp};
-use crate::lanes::{pack, transpose, wrap};
+use crate::lanes::{pack, signs_to_bits, transpose, wrap};
 
 /// Calls `body` with the function of an ALU operation, so that its loops are compiled for each.
 macro_rules! with_op {
@@ -45,6 +45,11 @@ pub(crate) struct Scratch {
     pub(crate) wgt: Vec<i16>,
     /// `[element][batch][block_out]`
     pub(crate) acc: Vec<i32>,
+    /// The records of the rescaling table; none in a design without it.
+    pub(crate) rqt: Vec<u128>,
+    /// Whether the bit of an input, of a weight, is a sign: its value is 1 or -1.
+    pub(crate) sign_inp: bool,
+    pub(crate) sign_wgt: bool,
     shape: Shape,
 }
 
@@ -59,11 +64,16 @@ struct Shape {
 impl Scratch {
     pub(crate) fn new(design: &Design) -> Scratch {
         let lanes = |memory| design.depth(memory) as usize * design.lanes(memory);
+        let [sign_inp, sign_wgt] = [Feature::SignInp, Feature::SignWgt].map(|f| design.has(f));
+        let records = design.has_memory(MemType::Rqt).then(|| lanes(MemType::Rqt));
         Scratch {
             uop: vec![Uop::default(); lanes(MemType::Uop)],
-            inp: vec![0; lanes(MemType::Inp)],
-            wgt: vec![0; lanes(MemType::Wgt)],
+            inp: vec![sign_inp.into(); lanes(MemType::Inp)],
+            wgt: vec![sign_wgt.into(); lanes(MemType::Wgt)],
             acc: vec![0; lanes(MemType::Acc)],
+            rqt: vec![0; records.unwrap_or(0)],
+            sign_inp,
+            sign_wgt,
             shape: Shape {
                 batch: design.batch(),
                 block_in: design.block_in(),
@@ -75,13 +85,18 @@ impl Scratch {
 
     pub(crate) fn clear(&mut self) {
         self.uop.fill(Uop::default());
-        self.inp.fill(0);
-        self.wgt.fill(0);
+        // A cleared bit is 0, which as a sign is 1.
+        self.inp.fill(self.sign_inp.into());
+        self.wgt.fill(self.sign_wgt.into());
         self.acc.fill(0);
+        self.rqt.fill(0);
     }
 
     /// A memory's elements as they lie in DRAM.
     pub(crate) fn packed(&self, design: &Design, memory: MemType) -> Vec<u8> {
+        if !design.has_memory(memory) && memory == MemType::Rqt {
+            return Vec::new();
+        }
         let bits = design.value_bits(memory);
         let mut bytes = vec![0; design.depth(memory) as usize * design.elem_bytes(memory)];
         match memory {
@@ -97,10 +112,24 @@ impl Scratch {
                 let tiles = bytes.chunks_exact_mut(design.elem_bytes(memory));
                 for (bytes, weights) in tiles.zip(self.wgt.chunks_exact(lanes)) {
                     transpose(weights, &mut tile, design.block_out());
+                    if self.sign_wgt {
+                        signs_to_bits(&mut tile);
+                    }
                     pack(bits, &tile, bytes);
                 }
             }
+            MemType::Inp if self.sign_inp => {
+                let mut values = self.inp.clone();
+                signs_to_bits(&mut values);
+                pack(bits, &values, &mut bytes);
+            }
             MemType::Inp => pack(bits, &self.inp, &mut bytes),
+            MemType::Rqt => {
+                let records = bytes.chunks_exact_mut(ChannelRequant::BYTES);
+                for (bytes, record) in records.zip(&self.rqt) {
+                    bytes.copy_from_slice(&record.to_le_bytes());
+                }
+            }
             MemType::Acc | MemType::Out | MemType::Acc8 => pack(bits, &self.acc, &mut bytes),
         }
         bytes

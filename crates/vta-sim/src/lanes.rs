@@ -3,6 +3,8 @@
 //! In DRAM, two's complement values of 1, 2, 4, 8, 16 or 32 bits: those below a byte fill it from its
 //! lowest bits, wider ones are little-endian.
 
+use std::ops::{BitOr, Shr};
+
 /// A value as it is kept in a scratchpad.
 pub(crate) trait Lane: Copy {
     fn from_i32(value: i32) -> Self;
@@ -89,6 +91,18 @@ pub(crate) fn pack<T: Copy + Into<i32>>(bits: u32, lanes: &[T], bytes: &mut [u8]
             }
         }
     }
+}
+
+/// 1-bit values, 0 and -1, as signs: 1 and -1.
+pub(crate) fn bits_to_signs<T: Copy + BitOr<Output = T> + From<bool>>(lanes: &mut [T]) {
+    lanes
+        .iter_mut()
+        .for_each(|lane| *lane = *lane | T::from(true));
+}
+
+/// The inverse of [`bits_to_signs`].
+pub(crate) fn signs_to_bits<T: Copy + Shr<u32, Output = T>>(lanes: &mut [T]) {
+    lanes.iter_mut().for_each(|lane| *lane = *lane >> 1);
 }
 
 /// Rows of `width` values to columns.

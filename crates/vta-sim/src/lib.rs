@@ -29,6 +29,7 @@ mod kernel;
 mod lanes;
 mod machine;
 mod meter;
+mod requant;
 mod shadow;
 mod tokens;
 

@@ -65,7 +65,7 @@ pub(crate) fn site(design: &Design, stream: &[u8], index: u32) -> Site {
     match Insn::decode(design, bytes) {
         Ok(insn) => Site {
             index: index.into(),
-            module: Some(insn.module()),
+            module: Some(insn.module(design)),
             text: asm::print_insn(design, &insn),
         },
         Err(_) => {
@@ -89,7 +89,7 @@ fn only_pushes(design: &Design, stream: &[u8], index: u32) -> bool {
         let (Body::Load(mem) | Body::Store(mem)) = &insn.body else {
             return false;
         };
-        mem.is_sync() && pushes(insn.module(), insn.deps).next().is_some()
+        mem.is_sync() && pushes(insn.module(design), insn.deps).next().is_some()
     })
 }
 
@@ -286,7 +286,7 @@ impl<'a> Machine<'a> {
                 match Insn::decode(self.design, bytes(self.stream, index)) {
                     Ok(insn) => Entry {
                         index,
-                        module: insn.module(),
+                        module: insn.module(self.design),
                         started: false,
                         insn,
                     },

@@ -53,6 +53,9 @@ impl Meter {
             Action::Store(transfer) => {
                 counters.insns.store += 1;
                 counters.store_bytes += transfer.bytes();
+                if transfer.requant.is_some() {
+                    counters.requant_ops += (transfer.rows * transfer.x_size) as u64;
+                }
             }
             Action::Kernel(kernel) => {
                 let steps = kernel.steps();

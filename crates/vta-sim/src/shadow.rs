@@ -1,6 +1,6 @@
 //! Which module touched each element last: the books of happens-before.
 //!
-//! Every memory has one module that writes it: load writes INP and WGT, compute ACC, store DRAM. So one
+//! Every memory has one module that writes it: load writes INP, WGT and RQT, compute ACC, store DRAM. So one
 //! entry a module is enough for an element: the writer's entry counts its last write, another's its last
 //! read (the writer's own reads are ordered by the program). An access conflicts with an entry that its clock
 //! does not cover: a write with every other module's, a read with the writer's. The micro-op memory is left
@@ -57,6 +57,7 @@ pub(crate) struct Shadow {
     inp: Vec<Cell>,
     wgt: Vec<Cell>,
     acc: Vec<Cell>,
+    rqt: Vec<Cell>,
     /// By page of the image; only the pages that are watched.
     dram: Vec<Option<Box<[Cell]>>>,
     base: u64,
@@ -68,7 +69,10 @@ pub(crate) struct Shadow {
 impl Shadow {
     /// Books for a design and an image, with no page of DRAM watched.
     pub(crate) fn new(design: &Design, dram: &Dram) -> Shadow {
-        let cells = |memory| vec![Cell::default(); design.depth(memory) as usize];
+        let cells = |memory| {
+            let has = design.has_memory(memory);
+            vec![Cell::default(); usize::from(has) * design.depth(memory) as usize]
+        };
         // Pages and granules are counted from an aligned address.
         let base = dram.base - dram.base % PAGE_BYTES as u64;
         let pages = (dram.end() - base).div_ceil(PAGE_BYTES as u64);
@@ -76,11 +80,12 @@ impl Shadow {
             inp: cells(MemType::Inp),
             wgt: cells(MemType::Wgt),
             acc: cells(MemType::Acc),
+            rqt: cells(MemType::Rqt),
             dram: (0..pages).map(|_| None).collect(),
             base,
-            granule: MemType::ALL
-                .iter()
-                .map(|&memory| design.elem_bytes(memory))
+            granule: design
+                .memories()
+                .map(|memory| design.elem_bytes(memory))
                 .min()
                 .unwrap_or(1),
             indices: IndexSet::default(),
@@ -110,6 +115,10 @@ impl Shadow {
             }
             Action::Store(transfer) => {
                 self.visit_sram(MemType::Acc, Direction::Read, transfer.span(), &mut f);
+                // A STORE of nothing rescales nothing.
+                if let (1.., Some(records)) = (transfer.rows, &transfer.requant) {
+                    self.visit_sram(MemType::Rqt, Direction::Read, records.clone(), &mut f);
+                }
                 self.visit_dram(transfer, Direction::Write, &mut f);
             }
             Action::Kernel(kernel) => {
@@ -143,6 +152,7 @@ impl Shadow {
         let (cells, memory, writer) = match memory {
             MemType::Inp => (&mut self.inp, memory, Module::Load),
             MemType::Wgt => (&mut self.wgt, memory, Module::Load),
+            MemType::Rqt => (&mut self.rqt, memory, Module::Load),
             _ => (&mut self.acc, MemType::Acc, Module::Compute),
         };
         for element in elements {

@@ -158,7 +158,7 @@ proptest! {
     /// Programs with a few bits changed: both simulators find a fault or neither does.
     #[test]
     fn both_simulators_fault_together(
-        seed: u64, length in 1usize..20, which in 0usize..9,
+        seed: u64, length in 1usize..20, which in 0..designs().len(),
         flips in prop::collection::vec((any::<prop::sample::Index>(), 0u8..128), 1..4),
     ) {
         let design = &designs()[which].1;

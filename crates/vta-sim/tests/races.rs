@@ -41,15 +41,15 @@ fn encode(design: &Design, insns: &[Insn]) -> Vec<u8> {
 }
 
 /// Positions of the pushes and of the pops of a queue, in order.
-fn ends(insns: &[Insn], queue: (Module, Module)) -> (Vec<usize>, Vec<usize>) {
+fn ends(design: &Design, insns: &[Insn], queue: (Module, Module)) -> (Vec<usize>, Vec<usize>) {
     let (mut pushes, mut pops) = (Vec::new(), Vec::new());
     for (i, insn) in insns.iter().enumerate() {
         let mut deps = insn.deps;
         let (push, pop) = flags(&mut deps, queue);
-        if insn.module() == queue.0 && *push {
+        if insn.module(design) == queue.0 && *push {
             pushes.push(i);
         }
-        if insn.module() == queue.1 && *pop {
+        if insn.module(design) == queue.1 && *pop {
             pops.push(i);
         }
     }
@@ -58,17 +58,17 @@ fn ends(insns: &[Insn], queue: (Module, Module)) -> (Vec<usize>, Vec<usize>) {
 
 /// `before[i]` holds every instruction that the program and the tokens order before the i-th. Every token is
 /// pushed before it is popped in the order of the stream.
-fn happens_before(insns: &[Insn]) -> Vec<BTreeSet<usize>> {
+fn happens_before(design: &Design, insns: &[Insn]) -> Vec<BTreeSet<usize>> {
     let tokens: Vec<(usize, usize)> = QUEUES
         .iter()
         .flat_map(|&queue| {
-            let (pushes, pops) = ends(insns, queue);
+            let (pushes, pops) = ends(design, insns, queue);
             pushes.into_iter().zip(pops)
         })
         .collect();
     let mut before: Vec<BTreeSet<usize>> = Vec::new();
     for i in 0..insns.len() {
-        let same = (0..i).filter(|&j| insns[j].module() == insns[i].module());
+        let same = (0..i).filter(|&j| insns[j].module(design) == insns[i].module(design));
         let direct: Vec<usize> = same
             .chain(tokens.iter().filter(|t| t.1 == i).map(|t| t.0))
             .collect();
@@ -87,14 +87,14 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn a_race_is_found_where_there_is_one(seed: u64, length in 1usize..30, which in 0usize..9, picks: [u16; 3]) {
+    fn a_race_is_found_where_there_is_one(seed: u64, length in 1usize..30, which in 0..designs().len(), picks: [u16; 3]) {
         let (name, design) = &designs()[which];
         let program = generate(design, seed, length);
         let mut insns = decode(design, &program.insns);
         // Tokens removed whole leave the others matched as they were.
         for pick in picks {
             let queue = QUEUES[pick as usize % 4];
-            let (pushes, pops) = ends(&insns, queue);
+            let (pushes, pops) = ends(design, &insns, queue);
             if !pushes.is_empty() {
                 let token = pick as usize / 4 % pushes.len();
                 *flags(&mut insns[pushes[token]].deps, queue).0 = false;
@@ -102,7 +102,7 @@ proptest! {
             }
         }
         let stream = encode(design, &insns);
-        let before = happens_before(&insns);
+        let before = happens_before(design, &insns);
         let touched = naive::footprints(design, program.dram.base, &program.dram.bytes, &stream);
         let ordered = |i: usize, j: usize| before[j].contains(&i) || before[i].contains(&j);
         let meet = |i: usize, j: usize| {
@@ -131,12 +131,12 @@ proptest! {
     }
 
     #[test]
-    fn a_lost_flag_is_a_deadlock_or_a_token_left(seed: u64, length in 1usize..40, which in 0usize..9, pick: u16) {
+    fn a_lost_flag_is_a_deadlock_or_a_token_left(seed: u64, length in 1usize..40, which in 0..designs().len(), pick: u16) {
         let (_, design) = &designs()[which];
         let program = generate(design, seed, length);
         let mut insns = decode(design, &program.insns);
         let queue = QUEUES[pick as usize % 4];
-        let (pushes, pops) = ends(&insns, queue);
+        let (pushes, pops) = ends(design, &insns, queue);
         prop_assume!(!pushes.is_empty());
         let token = pick as usize / 8 % pushes.len();
         if pick & 4 == 0 {

@@ -127,6 +127,7 @@ fn split(dims: &[Dim], sram: u64, dram: u64, out: &mut Vec<Block2d>) {
             y1: y.after as u32,
             x0: x.before as u32,
             x1: x.after as u32,
+            ..Pads::NONE
         },
     });
 }
@@ -155,7 +156,7 @@ mod tests {
     fn simulate(blocks: &[Block2d], total: usize) -> Vec<u64> {
         let mut sram = vec![u64::MAX; total];
         for b in blocks {
-            let Pads { y0, y1, x0, x1 } = b.pads;
+            let Pads { y0, y1, x0, x1, .. } = b.pads;
             let mut at = b.sram_base as usize;
             for y in 0..y0 + b.y_size + y1 {
                 for x in 0..x0 + b.x_size + x1 {

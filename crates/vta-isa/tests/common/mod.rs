@@ -2,8 +2,8 @@
 
 use vta_isa::{Design, HwConfig};
 
-/// The default design and six more, by name: other blocks, batches, widths and buffers, fields of
-/// no width, and factors that find room in the first word.
+/// The default design and nine more, by name: other blocks, batches, widths and buffers, fields of
+/// no width, factors that find room in the first word, and the features.
 pub(crate) fn designs() -> Vec<(&'static str, Design)> {
     let default = HwConfig::default;
     let block8 = HwConfig {
@@ -48,6 +48,19 @@ pub(crate) fn designs() -> Vec<(&'static str, Design)> {
         log_acc_buff_size: 6,
         ..default()
     };
+    let features = |names: &[&str]| names.iter().map(|name| name.to_string()).collect();
+    let requant_store = HwConfig {
+        features: features(&["requant_store"]),
+        ..default()
+    };
+    let load_pad = HwConfig {
+        features: features(&["load_pad"]),
+        ..default()
+    };
+    let signs = HwConfig {
+        features: features(HwConfig::FEATURES),
+        ..binary.clone()
+    };
     let configs = [
         ("default", default()),
         ("block8", block8),
@@ -56,6 +69,9 @@ pub(crate) fn designs() -> Vec<(&'static str, Design)> {
         ("binary", binary),
         ("small", small),
         ("single", single),
+        ("requant_store", requant_store),
+        ("load_pad", load_pad),
+        ("signs", signs),
     ];
     configs
         .into_iter()

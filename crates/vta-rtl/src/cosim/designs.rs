@@ -55,4 +55,12 @@ const DESIGNS: &[Candidate] = designs![
     "narrow",
     "no_alu",
     "ecp5",
+    "requant",
+    "requant_wide",
+    "requant_bus_256",
+    "load_pad",
+    "sign_inp",
+    "sign_wgt",
+    "signs",
+    "codesign",
 ];

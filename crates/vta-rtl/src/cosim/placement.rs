@@ -41,7 +41,7 @@ impl Placement {
         match memory {
             MemType::Uop => uop,
             MemType::Inp => inp,
-            MemType::Wgt => wgt,
+            MemType::Wgt | MemType::Rqt => wgt,
             MemType::Acc | MemType::Acc8 => acc,
             MemType::Out => out,
         }

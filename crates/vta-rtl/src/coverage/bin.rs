@@ -1,6 +1,6 @@
 //! The bins: what a set of programs should have met.
 
-use vta_isa::{AluOp, Deps, Design, MemType, Module, Opcode};
+use vta_isa::{AluOp, Deps, Design, Feature, MemType, Module, Opcode};
 use vta_sim::{Channel, TokenQueue};
 
 /// Something that programs should have met, often. Their order is that of the table.
@@ -26,6 +26,10 @@ pub enum Bin {
     Pointer(MemType),
     /// Zeros on this side of what a LOAD of this memory moves.
     Pad(MemType, Side),
+    /// Padding of this memory that is not zeros.
+    PadValue(MemType),
+    /// How a STORE makes outputs of accumulators, where it can rescale them.
+    Stored(Stored),
     /// A transfer without rows, with or without padding.
     NoRows {
         /// Whether padding is written.
@@ -89,6 +93,19 @@ pub enum Side {
     After,
 }
 
+/// How a STORE makes outputs of accumulators.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Stored {
+    /// By their low bits.
+    LowBits,
+    /// By rescaling.
+    Rescaled,
+    /// By rescaling, after a STORE with another entry.
+    OtherEntry,
+    /// By low bits after one that rescales, or the other way round.
+    Changed,
+}
+
 /// What is special about a row in DRAM.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Row {
@@ -112,6 +129,7 @@ pub enum Row {
 pub enum Use {
     Load(MemType),
     Store,
+    Entry,
     Executed,
     GemmDst,
     GemmSrc,
@@ -227,10 +245,7 @@ impl Bin {
     /// The bins that programs of a design can meet.
     pub fn all(design: &Design) -> Vec<Bin> {
         let mut bins = Vec::new();
-        let loads = [MemType::Uop, MemType::Wgt, MemType::Inp, MemType::Acc];
-        let loads = loads
-            .into_iter()
-            .chain(design.has_acc8().then_some(MemType::Acc8));
+        let loads = design.memories().filter(|&memory| memory != MemType::Out);
         let loads: Vec<MemType> = loads.collect();
         let moved = || loads.iter().copied().chain([MemType::Out]);
 
@@ -261,6 +276,19 @@ impl Bin {
         bins.extend(moved().map(Bin::Pointer));
         for &memory in &loads {
             bins.extend(SIDES.map(|side| Bin::Pad(memory, side)));
+        }
+        if design.has(Feature::LoadPad) {
+            bins.extend(loads.iter().map(|&memory| Bin::PadValue(memory)));
+        }
+        if design.has(Feature::RequantStore) {
+            let stored = [
+                Stored::LowBits,
+                Stored::Rescaled,
+                Stored::OtherEntry,
+                Stored::Changed,
+            ];
+            bins.extend(stored.map(Bin::Stored));
+            bins.push(Bin::Last(Use::Entry));
         }
         bins.extend([false, true].map(|padded| Bin::NoRows { padded }));
         for memory in moved() {

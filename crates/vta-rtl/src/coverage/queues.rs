@@ -37,8 +37,8 @@ impl Coverage {
                     .map(|(_, timing)| timing)
                     .collect()
             };
-            let pushes = times(&|insn| pushes(insn.module(), insn.deps).any(|q| q == queue));
-            let pops = times(&|insn| pops(insn.module(), insn.deps).any(|q| q == queue));
+            let pushes = times(&|insn| pushes(insn.module(design), insn.deps).any(|q| q == queue));
+            let pops = times(&|insn| pops(insn.module(design), insn.deps).any(|q| q == queue));
             self.hits(Bin::Token(queue), pushes.len().min(pops.len()) as u64);
             // Room for the push that finds the queue full is there from the cycle after this pop.
             let waited = |(i, push): (usize, &&InsnTiming)| {

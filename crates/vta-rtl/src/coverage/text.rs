@@ -5,7 +5,7 @@ use std::fmt;
 use vta_isa::{MemType, Opcode};
 use vta_sim::Channel;
 
-use super::bin::{Bin, Flag, Nothing, Reader, Row, Second, Shift, Side, Source, Use};
+use super::bin::{Bin, Flag, Nothing, Reader, Row, Second, Shift, Side, Source, Stored, Use};
 
 impl Bin {
     /// The part of the table that it belongs to.
@@ -13,9 +13,13 @@ impl Bin {
         match self {
             Bin::Opcode(_) | Bin::Sync(_) | Bin::IgnoredBits => "instructions",
             Bin::Token(_) | Bin::Flag(..) | Bin::Pair(..) | Bin::AllFlags => "tokens",
-            Bin::Moves(_) | Bin::Pointer(_) | Bin::Pad(..) | Bin::NoRows { .. } | Bin::Row(..) => {
-                "transfers"
-            }
+            Bin::Moves(_)
+            | Bin::Pointer(_)
+            | Bin::Pad(..)
+            | Bin::PadValue(_)
+            | Bin::Stored(_)
+            | Bin::NoRows { .. }
+            | Bin::Row(..) => "transfers",
             Bin::Last(_) => "last element",
             Bin::Reset | Bin::Alu(..) | Bin::Shift(_) | Bin::Source(_) => "operations",
             Bin::NoSteps(_) | Bin::LongLoop | Bin::LongestLoop => "loops",
@@ -41,9 +45,11 @@ impl fmt::Display for Bin {
             Bin::Moves(MemType::Out) => f.write_str("store.out"),
             Bin::Moves(memory) => write!(f, "load.{memory}"),
             Bin::Pointer(memory) => write!(f, "{memory} by a pointer"),
-            Bin::Pad(memory, side) => write!(f, "{memory} zeros {side}"),
+            Bin::Pad(memory, side) => write!(f, "{memory} padding {side}"),
+            Bin::PadValue(memory) => write!(f, "{memory} padding of a value"),
+            Bin::Stored(stored) => write!(f, "{stored}"),
             Bin::NoRows { padded: false } => f.write_str("no rows"),
-            Bin::NoRows { padded: true } => f.write_str("zeros only"),
+            Bin::NoRows { padded: true } => f.write_str("padding only"),
             Bin::Row(memory, row) => write!(f, "{memory} {row}"),
             Bin::Last(used) => write!(f, "{used}"),
             Bin::Reset => f.write_str("gemm reset"),
@@ -112,6 +118,12 @@ texts!(Row {
     OverPage => "row crosses a page",
     LargeElements => "element larger than a burst block",
 });
+texts!(Stored {
+    LowBits => "store.out of low bits",
+    Rescaled => "store.out rescaled",
+    OtherEntry => "store.out by another entry than the one before",
+    Changed => "store.out rescaled after one that is not, or not after one that is",
+});
 texts!(Nothing {
     IterOut => "no outer iteration",
     IterIn => "no inner iteration",
@@ -130,6 +142,7 @@ impl fmt::Display for Use {
         match self {
             Use::Load(memory) => write!(f, "load.{memory}"),
             Use::Store => f.write_str("store.out"),
+            Use::Entry => f.write_str("store.out entry"),
             Use::Executed => f.write_str("micro-op executed"),
             Use::GemmDst => f.write_str("gemm dst"),
             Use::GemmSrc => f.write_str("gemm src"),

@@ -4,9 +4,29 @@ use vta_isa::{Design, MemInsn, MemType, PAGE_BYTES};
 
 use crate::Placement;
 
-use super::{Bin, Coverage, Row, Side, Use};
+use super::{Bin, Coverage, Row, Side, Stored, Use};
 
 impl Coverage {
+    /// A STORE with rows.
+    fn stored(&mut self, design: &Design, mem: &MemInsn) {
+        let entry = mem.requant.then_some(mem.entry);
+        self.hit(Bin::Stored(match entry {
+            Some(_) => Stored::Rescaled,
+            None => Stored::LowBits,
+        }));
+        let last = entry.is_some_and(|entry| entry + 1 == design.requant_entries());
+        self.hit_if(last, Bin::Last(Use::Entry));
+        if let Some(before) = self.last_entry.replace(entry) {
+            self.hit_if(
+                before.is_some() != entry.is_some(),
+                Bin::Stored(Stored::Changed),
+            );
+            let both = before.zip(entry);
+            let other = both.is_some_and(|(before, entry)| before != entry);
+            self.hit_if(other, Bin::Stored(Stored::OtherEntry));
+        }
+    }
+
     /// A transfer that is in range and moves something, or only writes padding.
     pub(super) fn transfer(&mut self, design: &Design, placement: &Placement, mem: &MemInsn) {
         let Some(memory) = mem.mem() else { return };
@@ -27,12 +47,18 @@ impl Coverage {
         ] {
             self.hit_if(zeros > 0, Bin::Pad(memory, side));
         }
+        let padding = width * height - mem.x_size * mem.y_size;
+        self.hit_if(padding > 0 && mem.pad_value != 0, Bin::PadValue(memory));
         if mem.y_size == 0 {
             self.hit(Bin::NoRows { padded: height > 0 });
             return;
         }
         self.hit(Bin::Moves(memory));
         self.hit_if(placement.pointer(memory) != 0, Bin::Pointer(memory));
+
+        if memory == MemType::Out {
+            self.stored(design, mem);
+        }
 
         let elem = design.elem_bytes(memory) as u64;
         let (beat, block) = (design.bus_bytes() as u64, design.burst_bytes() as u64);

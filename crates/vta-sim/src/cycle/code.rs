@@ -33,7 +33,7 @@ pub(super) enum Work {
     Wrong,
 }
 
-/// A transfer that has rows or zeros.
+/// A transfer that has rows or padding.
 #[derive(Clone, Debug)]
 pub(super) struct Move {
     addr: u64,
@@ -41,7 +41,7 @@ pub(super) struct Move {
     row_bytes: u32,
     rows: u32,
     /// Elements of the padding.
-    pub(super) zeros: u32,
+    pub(super) padding: u32,
     /// log2 of the bytes of a unit.
     log_unit: u8,
     /// Whether GEMM and ALU must have written their last result before: a LOAD of accumulators.
@@ -60,7 +60,7 @@ impl Move {
             pitch: transfer.addr(1) - transfer.addr(0),
             row_bytes: transfer.row_bytes as u32,
             rows: transfer.rows as u32,
-            zeros: transfer.zeros() as u32,
+            padding: transfer.padding() as u32,
             log_unit: log_unit as u8,
             drains: matches!(transfer.memory, MemType::Acc | MemType::Acc8),
         }
@@ -174,7 +174,7 @@ impl Code {
                     break;
                 }
             };
-            let module = insn.module();
+            let module = insn.module(design);
             let mask = |queues: &mut dyn Iterator<Item = crate::TokenQueue>| {
                 queues.fold(0, |mask, queue| mask | 1 << queue as u8)
             };

@@ -1,4 +1,4 @@
-//! A load engine: the front end that asks for bursts, the back end that takes their units and writes zeros.
+//! A load engine: the front end that asks for bursts, the back end that takes their units and writes padding.
 
 use super::code::{Bursts, Move};
 use super::memory::{Bus, ReadChannel};
@@ -14,8 +14,8 @@ pub(super) struct Engine {
     start: u64,
     /// The first cycle of the back end that is still free.
     cursor: u64,
-    /// Zeros that are still to be written.
-    zeros: u64,
+    /// Elements of padding that are still to be written.
+    padding: u64,
     work: u64,
     /// The cycle after the last one of the transfer before.
     after: u64,
@@ -28,7 +28,7 @@ pub(super) struct Done {
     pub(super) free: u64,
     /// The last cycle of the back end.
     pub(super) cycle: u64,
-    /// Cycles in which a unit was taken or a zero written.
+    /// Cycles in which a unit was taken or padding written.
     pub(super) work: u64,
 }
 
@@ -40,7 +40,7 @@ impl Engine {
             request: u64::MAX,
             start: 0,
             cursor: 0,
-            zeros: 0,
+            padding: 0,
             work: 0,
             after: 0,
         }
@@ -56,8 +56,8 @@ impl Engine {
     pub(super) fn take(&mut self, cycle: u64, transfer: Option<&Move>) -> (u64, Option<Done>) {
         self.start = (cycle + 3).max(self.after);
         self.cursor = self.start;
-        self.zeros = transfer.map_or(0, |transfer| transfer.zeros.into());
-        self.work = self.zeros;
+        self.padding = transfer.map_or(0, |transfer| transfer.padding.into());
+        self.work = self.padding;
         let bursts = transfer.map(|transfer| transfer.bursts(self.bus));
         self.bursts = bursts.filter(|bursts| !bursts.is_empty());
         if self.bursts.is_some() {
@@ -81,7 +81,7 @@ impl Engine {
             unreachable!("an engine without bursts is free");
         };
         let (first, last) = reads.grant(cycle, self.start, piece.duration);
-        self.zeros -= self.zeros.min(first - self.cursor);
+        self.padding -= self.padding.min(first - self.cursor);
         self.cursor = last + 1;
         self.work += piece.duration;
         self.request = cycle + 1;
@@ -92,8 +92,8 @@ impl Engine {
     fn done(&mut self, free: u64) -> Done {
         self.bursts = None;
         self.request = u64::MAX;
-        // The zeros that are left follow the last unit. Without either, the back end is held for a cycle.
-        self.after = (self.cursor + self.zeros).max(self.start + 1);
+        // The padding that is left follows the last unit. Without either, the back end is held for a cycle.
+        self.after = (self.cursor + self.padding).max(self.start + 1);
         Done {
             free,
             cycle: self.after - 1,

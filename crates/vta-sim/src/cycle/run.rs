@@ -5,7 +5,7 @@
 //! is decided in the order of time: once no module can go on, everything unknown depends on a grant that is
 //! still to be made, and lies after it; so the earliest request that is known is the earliest there is.
 
-use vta_isa::{Design, Module};
+use vta_isa::{Design, Feature, Module};
 
 use super::code::{Code, Record, Work};
 use super::engine::{Done, Engine};
@@ -39,6 +39,8 @@ pub(super) struct Run<'a, E> {
     /// Of load and of compute.
     engines: [Engine; 2],
     sequencer: Sequencer,
+    /// Cycles from a STORE to its first unit in the write register.
+    store_pipeline: u64,
     finished: bool,
     effects: E,
     traffic: Traffic,
@@ -56,6 +58,8 @@ struct Sequencer {
     pipeline: u64,
 }
 
+/// Stages of the rescaling of a STORE.
+const REQUANT_PIPELINE: u64 = 5;
 const LOAD: usize = 0;
 const COMPUTE: usize = 1;
 const STORE: usize = 2;
@@ -94,6 +98,10 @@ impl<'a, E: Effects> Run<'a, E> {
                 free: Some(0),
                 drained: 0,
                 pipeline: 6 + u64::from(design.config().gemm_pipeline),
+            },
+            store_pipeline: match design.has(Feature::RequantStore) {
+                true => 5 + REQUANT_PIPELINE,
+                false => 5,
             },
             finished: false,
             effects,
@@ -370,7 +378,7 @@ impl<'a, E: Effects> Run<'a, E> {
         let line = &mut self.lines[STORE];
         let (mut free, mut finished, mut work) = (cycle + 2, cycle + 2, 0);
         if let Work::Move(transfer) = &line.records[line.started].work {
-            let mut start = cycle + 5;
+            let mut start = cycle + self.store_pipeline;
             for piece in transfer.bursts(self.bus) {
                 let (end, response) = self.writes.write(start, &piece);
                 self.traffic.written_bytes += piece.bytes;

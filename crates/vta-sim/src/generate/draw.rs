@@ -5,7 +5,8 @@ use std::ops::Range;
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 use vta_isa::{
-    AluInsn, AluOp, Body, Design, GemmInsn, MemInsn, MemType, PAGE_BYTES, UOP_BYTES, Uop,
+    AluInsn, AluOp, Body, ChannelRequant, Design, Feature, GemmInsn, MemInsn, MemType, PAGE_BYTES,
+    UOP_BYTES, Uop,
 };
 
 use super::writer::Writer;
@@ -22,7 +23,7 @@ pub(super) fn base(design: &Design, rng: &mut ChaCha8Rng, bytes: usize) -> u64 {
         return page;
     }
     // An address is a 32-bit element index; the smallest element does not reach further.
-    let smallest = MemType::ALL.iter().map(|&memory| design.elem_bytes(memory));
+    let smallest = design.memories().map(|memory| design.elem_bytes(memory));
     let end = match design.addr_bits() {
         64 => smallest.min().unwrap_or(1) as u64 * (1 << 32),
         _ => 1 << 32,
@@ -38,6 +39,56 @@ pub(super) fn values(rng: &mut ChaCha8Rng, bytes: &mut [u8]) {
             let extremes = [0x00, 0x7f, 0x80, 0xff];
             run.fill_with(|| extremes[rng.random_range(0..4)]);
         }
+    }
+}
+
+/// Bytes at the start of an image that are rescalings, where the design has them.
+pub(super) const RECORDS: usize = PAGE_BYTES;
+
+/// Rescalings, most of which bring accumulators of the usual sizes near the range of outputs, some with
+/// extremes or any bits at all.
+pub(super) fn records(design: &Design, rng: &mut ChaCha8Rng, bytes: &mut [u8]) {
+    let highest = (1 << (design.out_bits() - 1)) - 1;
+    for bytes in bytes.chunks_exact_mut(ChannelRequant::BYTES) {
+        let magnitude = rng.random_range(0..31);
+        let mult = rng.random_range(-(1 << magnitude)..=1 << magnitude);
+        let shift: u8 = match rng.random_range(0..8) {
+            0 => rng.random_range(0..=ChannelRequant::MAX_SHIFT),
+            1 => 63,
+            _ => magnitude as u8 + rng.random_range(0..=design.acc_bits() as u8 - 8),
+        };
+        let far = 1i64 << rng.random_range(0..63);
+        let record = ChannelRequant {
+            add: match rng.random_range(0..8) {
+                0 => i64::MAX - rng.random_range(0..3),
+                1 => i64::MIN + rng.random_range(0..3),
+                2 => rng.random_range(-far..=far),
+                _ => (1 << shift >> 1) + (rng.random_range(-20..20) << shift.min(56)),
+            },
+            mult: match rng.random_range(0..8) {
+                0 => [i32::MIN, i32::MAX, 0, -1][rng.random_range(0..4)],
+                _ => mult,
+            },
+            shift,
+            lo: [-highest - 1, 0, rng.random_range(-highest - 1..=highest)][rng.random_range(0..3)]
+                as i8,
+            hi: [highest, highest, rng.random_range(-highest - 1..=highest)][rng.random_range(0..3)]
+                as i8,
+        };
+        if rng.random_bool(0.9) {
+            bytes.copy_from_slice(&record.to_bytes());
+        }
+    }
+}
+
+/// The same transfer without padding.
+pub(super) fn unpadded(mem: MemInsn) -> MemInsn {
+    MemInsn {
+        y_pad_0: 0,
+        y_pad_1: 0,
+        x_pad_0: 0,
+        x_pad_1: 0,
+        ..mem
     }
 }
 
@@ -74,7 +125,8 @@ pub(super) fn uops(design: &Design, rng: &mut ChaCha8Rng, words: &mut [u8]) {
 impl Writer<'_> {
     /// The body of an instruction, probably one that the program can have.
     pub(super) fn propose(&mut self) -> Body {
-        match self.rng.random_range(0..15) {
+        let table = self.design.has_memory(MemType::Rqt);
+        match self.rng.random_range(0..if table { 18 } else { 15 }) {
             0 | 1 => self.load(MemType::Inp),
             2 => self.load(MemType::Wgt),
             3 => self.load(MemType::Acc),
@@ -82,13 +134,39 @@ impl Writer<'_> {
             4 | 5 => self.load(MemType::Uop),
             6..=8 => self.gemm(),
             9..=11 => self.alu(),
+            15 | 16 => self.load(MemType::Rqt),
+            17 => self.requant(),
+            _ if table && self.rng.random() => self.requant(),
             _ => Body::Store(self.transfer(MemType::Out, [0; 4])),
+        }
+    }
+
+    /// A STORE that rescales, mostly by the start of the table, where instructions meet.
+    fn requant(&mut self) -> Body {
+        let entries = self.design.requant_entries();
+        let entry = match self.rng.random_range(0..10) {
+            0 => entries - 1,
+            1 | 2 => self.rng.random_range(0..entries),
+            _ => self.rng.random_range(0..entries.min(4)),
+        };
+        Body::Store(MemInsn {
+            requant: true,
+            entry,
+            ..self.transfer(MemType::Out, [0; 4])
+        })
+    }
+
+    /// A value of the padding, where the design has it.
+    pub(super) fn draw_pad_value(&mut self, mem: &mut MemInsn) {
+        if self.design.has(Feature::LoadPad) {
+            mem.pad_value = self.rng.random_range(-128..=127);
         }
     }
 
     fn load(&mut self, memory: MemType) -> Body {
         let mut pads = [0; 4];
-        if self.rng.random_bool(0.3) {
+        let padded = if memory == MemType::Rqt { 0.6 } else { 0.3 };
+        if self.rng.random_bool(padded) {
             let most = if self.rng.random_bool(0.1) {
                 self.design.max_pad()
             } else {
@@ -96,7 +174,9 @@ impl Writer<'_> {
             };
             pads.fill_with(|| self.rng.random_range(0..=most));
         }
-        Body::Load(self.transfer(memory, pads))
+        let mut mem = self.transfer(memory, pads);
+        self.draw_pad_value(&mut mem);
+        Body::Load(mem)
     }
 
     /// A transfer, mostly of few elements and near the start of the scratchpad, so that instructions meet.
@@ -135,7 +215,7 @@ impl Writer<'_> {
         };
         MemInsn {
             memory_type: memory.code(),
-            sram_base: sram_base.min((1 << 16) - 1),
+            sram_base: sram_base.min(self.design.max_sram_base()),
             dram_base: (addr / elem) as u32,
             y_size,
             x_size,
@@ -144,15 +224,16 @@ impl Writer<'_> {
             y_pad_1,
             x_pad_0,
             x_pad_1,
+            ..MemInsn::default()
         }
     }
 
     /// Where in DRAM the elements of a memory are.
     pub(super) fn area(&self, memory: MemType) -> (u64, u64) {
-        if memory == MemType::Uop {
-            (self.uop_area, self.dram.end())
-        } else {
-            (self.dram.base, self.uop_area)
+        match memory {
+            MemType::Uop => (self.uop_area, self.dram.end()),
+            MemType::Rqt => (self.dram.base, self.dram.base + RECORDS as u64),
+            _ => (self.dram.base, self.uop_area),
         }
     }
 

@@ -15,7 +15,9 @@ const MOST_PRELOADED: u64 = 2 * PAGE_BYTES as u64;
 impl Writer<'_> {
     /// Loads the start of each memory: most of what would be computed otherwise is zeros.
     pub(super) fn preload(&mut self) {
-        for memory in [MemType::Uop, MemType::Inp, MemType::Wgt, MemType::Acc] {
+        let table = self.design.has_memory(MemType::Rqt).then_some(MemType::Rqt);
+        let memories = [MemType::Uop, MemType::Inp, MemType::Wgt, MemType::Acc];
+        for memory in memories.into_iter().chain(table) {
             let elem = self.design.elem_bytes(memory) as u64;
             let (from, to) = self.area(memory);
             let room = ((to - from).min(MOST_PRELOADED) / elem).max(1) as u32;

@@ -4,7 +4,9 @@ use std::collections::VecDeque;
 
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
-use vta_isa::{Body, Deps, Design, Insn, MemInsn, MemType, Module, PAGE_BYTES, UOP_BYTES, Uop};
+use vta_isa::{
+    Body, Deps, Design, Feature, Insn, MemInsn, MemType, Module, PAGE_BYTES, UOP_BYTES, Uop,
+};
 
 use super::{Program, draw};
 use crate::access::{Action, Transfer, plan};
@@ -32,9 +34,9 @@ pub(super) struct Writer<'a> {
 
 impl<'a> Writer<'a> {
     pub(super) fn new(design: &'a Design, mut rng: ChaCha8Rng) -> Writer<'a> {
-        let largest = MemType::ALL
-            .iter()
-            .map(|&memory| design.elem_bytes(memory))
+        let largest = design
+            .memories()
+            .map(|memory| design.elem_bytes(memory))
             .max()
             .unwrap_or(1);
         let data = (24 * largest)
@@ -42,6 +44,9 @@ impl<'a> Writer<'a> {
             .max(4 * PAGE_BYTES);
         let mut bytes = vec![0; data + 2 * PAGE_BYTES];
         draw::values(&mut rng, &mut bytes[..data]);
+        if design.has(Feature::RequantStore) {
+            draw::records(design, &mut rng, &mut bytes[..draw::RECORDS]);
+        }
         for words in bytes[data..].chunks_exact_mut(16 * UOP_BYTES) {
             draw::uops(design, &mut rng, words);
         }
@@ -91,7 +96,7 @@ impl<'a> Writer<'a> {
         if matches!(&action, Action::Store(store) if self.reaches_uops(store)) {
             return None;
         }
-        let module = insn.module();
+        let module = insn.module(self.design);
         let mut needs = Clock::default();
         self.shadow.visit(&action, &self.uops, |touch| {
             for (rival, count) in touch.rivals(module) {
@@ -238,13 +243,15 @@ impl<'a> Writer<'a> {
     /// An instruction that moves nothing, with fields that then have no meaning.
     pub(super) fn sync(&mut self, module: Module, deps: Deps) {
         let memories: &[u8] = match module {
+            Module::Load if self.design.has_memory(MemType::Rqt) => &[1, 2, 6],
             Module::Load => &[1, 2],
+            Module::Compute if self.design.has_memory(MemType::Rqt) => &[0, 3, 4, 5, 7],
             Module::Compute => &[0, 3, 4, 5, 6, 7],
             Module::Store => &[0, 1, 2, 3, 4, 5, 6, 7],
         };
-        let mem = MemInsn {
+        let mut mem = MemInsn {
             memory_type: memories[self.rng.random_range(0..memories.len())],
-            sram_base: self.rng.random_range(0..1 << 16),
+            sram_base: self.rng.random_range(0..=self.design.max_sram_base()),
             dram_base: self.rng.random(),
             y_size: self.rng.random_range(0..1 << 16),
             x_size: 0,
@@ -253,7 +260,16 @@ impl<'a> Writer<'a> {
             y_pad_1: self.rng.random_range(0..16),
             x_pad_0: self.rng.random_range(0..16),
             x_pad_1: self.rng.random_range(0..16),
+            ..MemInsn::default()
         };
+        if module == Module::Store && self.design.has(Feature::RequantStore) {
+            mem = MemInsn {
+                requant: self.rng.random(),
+                entry: self.rng.random_range(0..1 << 15),
+                ..draw::unpadded(mem)
+            };
+        }
+        self.draw_pad_value(&mut mem);
         let body = if module == Module::Store {
             Body::Store(mem)
         } else {

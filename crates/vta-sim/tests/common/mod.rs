@@ -65,6 +65,35 @@ pub(crate) fn designs() -> Vec<(&'static str, Design)> {
             (c.log_wgt_buff_size, c.log_acc_buff_size) = (10, 9);
             (c.cmd_queue_depth, c.dep_queue_depth) = (2, 1);
         }),
+        named("rescaling stores, batch 2, block 8", |c| {
+            (c.log_batch, c.log_block_in, c.log_block_out) = (1, 3, 3);
+            (
+                c.log_inp_buff_size,
+                c.log_wgt_buff_size,
+                c.log_acc_buff_size,
+            ) = (14, 15, 16);
+            (c.features, c.log_rqt_buff_size) = (vec!["requant_store".into()], 9);
+        }),
+        named(
+            "rescaling stores, 4-bit outputs, 16-bit accumulators",
+            |c| {
+                (c.log_inp_width, c.log_acc_width) = (2, 4);
+                (c.log_inp_buff_size, c.log_acc_buff_size) = (13, 15);
+                c.features = vec!["requant_store".into()];
+            },
+        ),
+        named("padding values", |c| c.features = vec!["load_pad".into()]),
+        named("signs for weights and inputs, all features", |c| {
+            (c.log_inp_width, c.log_wgt_width) = (0, 0);
+            (c.log_inp_buff_size, c.log_wgt_buff_size) = (12, 15);
+            c.features = ["requant_store", "load_pad", "sign_inp", "sign_wgt"]
+                .map(String::from)
+                .into();
+        }),
+        named("signs for weights, 8-bit inputs", |c| {
+            (c.log_wgt_width, c.log_wgt_buff_size) = (0, 15);
+            c.features = vec!["sign_wgt".into()];
+        }),
     ]
 }
 

@@ -4,7 +4,9 @@
 
 use std::collections::BTreeSet;
 
-use vta_isa::{AluInsn, AluOp, Body, Design, GemmInsn, INSN_BYTES, Insn, MemInsn, MemType, Uop};
+use vta_isa::{
+    AluInsn, AluOp, Body, Design, Feature, GemmInsn, INSN_BYTES, Insn, MemInsn, MemType, Uop,
+};
 
 /// A byte of DRAM or a scratchpad element that instructions of two modules may touch.
 pub(crate) type Place = (&'static str, u64);
@@ -21,6 +23,8 @@ struct Naive<'a> {
     inp: Vec<Vec<i64>>,
     wgt: Vec<Vec<i64>>,
     acc: Vec<Vec<i64>>,
+    /// The fields of each rescaling: add, mult, shift, lo, hi.
+    rqt: Vec<[i64; 5]>,
 }
 
 /// Runs a stream and returns the image after it.
@@ -51,9 +55,28 @@ fn signed(value: i64, bits: u32) -> i64 {
     }
 }
 
+/// The value of a bit pattern, of which `value` is the two's complement.
+fn meant(design: &Design, memory: MemType, value: i64) -> i64 {
+    let sign = match memory {
+        MemType::Inp => design.has(Feature::SignInp),
+        MemType::Wgt => design.has(Feature::SignWgt),
+        _ => false,
+    };
+    match (sign, value) {
+        (true, 0) => 1,
+        (true, _) => -1,
+        (false, value) => value,
+    }
+}
+
+fn cleared(design: &Design, memory: MemType) -> i64 {
+    meant(design, memory, 0)
+}
+
 impl<'a> Naive<'a> {
     fn new(design: &'a Design, base: u64, dram: &[u8]) -> Naive<'a> {
-        let memory = |mem| vec![vec![0; design.lanes(mem)]; design.depth(mem) as usize];
+        let memory =
+            |mem| vec![vec![cleared(design, mem); design.lanes(mem)]; design.depth(mem) as usize];
         Naive {
             design,
             base,
@@ -63,6 +86,7 @@ impl<'a> Naive<'a> {
             inp: memory(MemType::Inp),
             wgt: memory(MemType::Wgt),
             acc: memory(MemType::Acc),
+            rqt: vec![[0; 5]; design.depth(MemType::Rqt) as usize],
         }
     }
 
@@ -123,6 +147,7 @@ impl<'a> Naive<'a> {
             MemType::Wgt => (self.wgt[0].len(), d.wgt_bits()),
             MemType::Acc => (self.acc[0].len(), d.acc_bits()),
             MemType::Acc8 => (self.acc[0].len(), 8),
+            MemType::Rqt => return self.load_rescalings(mem),
             MemType::Out => panic!("LOAD of OUT"),
         };
         let mut at = mem.sram_base as usize;
@@ -137,8 +162,13 @@ impl<'a> Naive<'a> {
                             + u64::from(c);
                         self.element(from, lanes, bits)
                     }
-                    _ => vec![0; lanes],
+                    _ if memory == MemType::Uop => vec![0],
+                    _ => vec![signed(mem.pad_value.into(), bits); lanes],
                 };
+                let values: Vec<i64> = values
+                    .into_iter()
+                    .map(|value| meant(d, memory, value))
+                    .collect();
                 match memory {
                     MemType::Uop => {}
                     MemType::Inp => self.writes("inp", at),
@@ -156,13 +186,64 @@ impl<'a> Naive<'a> {
         }
     }
 
+    fn load_rescalings(&mut self, mem: &MemInsn) {
+        let mut at = mem.sram_base as usize;
+        for y in 0..mem.y_pad_0 + mem.y_size + mem.y_pad_1 {
+            for x in 0..mem.x_pad_0 + mem.x_size + mem.x_pad_1 {
+                let row = y.checked_sub(mem.y_pad_0).filter(|&r| r < mem.y_size);
+                let column = x.checked_sub(mem.x_pad_0).filter(|&c| c < mem.x_size);
+                self.rqt[at] = match (row, column) {
+                    (Some(r), Some(c)) => {
+                        let row = u64::from(r) * u64::from(mem.x_stride);
+                        let first = 128 * (u64::from(mem.dram_base) + row + u64::from(c));
+                        let mut field = |from: u64, bits: u32| -> i64 {
+                            (0..u64::from(bits))
+                                .map(|i| self.bit(first + from + i) << i)
+                                .sum()
+                        };
+                        let low = field(0, 32);
+                        let add = (field(32, 32) << 32) | low;
+                        let mult = signed(field(64, 32), 32);
+                        [
+                            add,
+                            mult,
+                            field(96, 6),
+                            signed(field(104, 8), 8),
+                            signed(field(112, 8), 8),
+                        ]
+                    }
+                    _ => [0; 5],
+                };
+                self.writes("rqt", at);
+                at += 1;
+            }
+        }
+    }
+
+    /// What a rescaling STORE makes of the values of an element.
+    fn rescale(&mut self, entry: u32, values: &[i64]) -> Vec<i64> {
+        let block = self.design.block_out();
+        let mut rescaled = Vec::new();
+        for (lane, &value) in values.iter().enumerate() {
+            let record = entry as usize * block + lane % block;
+            self.reads("rqt", record);
+            let [add, mult, shift, lo, hi] = self.rqt[record].map(i128::from);
+            let divided = (i128::from(value) * mult + add).div_euclid(1 << shift);
+            rescaled.push(hi.min(lo.max(divided)) as i64);
+        }
+        rescaled
+    }
+
     fn store(&mut self, mem: &MemInsn) {
         let bits = u64::from(self.design.out_bits());
         for y in 0..mem.y_size {
             for x in 0..mem.x_size {
                 let from = (mem.sram_base + y * mem.x_size + x) as usize;
                 self.reads("acc", from);
-                let values = self.acc[from].clone();
+                let mut values = self.acc[from].clone();
+                if mem.requant {
+                    values = self.rescale(mem.entry, &values);
+                }
                 let element = u64::from(mem.dram_base)
                     + u64::from(y) * u64::from(mem.x_stride)
                     + u64::from(x);

@@ -85,34 +85,28 @@ fn macs(design: &Design) -> usize {
 }
 
 fn describe(design: &Design) -> Result<Value> {
-    let memories = MemType::ALL.iter().filter(|mem| exists(design, **mem));
-    let memory = |mem: &MemType| {
+    let memory = |mem: MemType| {
         json!({
             "memory": mem.name(),
-            "value_bits": design.value_bits(*mem),
-            "element_values": design.lanes(*mem),
-            "element_bytes": design.elem_bytes(*mem),
-            "depth": design.depth(*mem),
+            "value_bits": design.value_bits(mem),
+            "element_values": design.lanes(mem),
+            "element_bytes": design.elem_bytes(mem),
+            "depth": design.depth(mem),
         })
     };
     Ok(json!({
         "config": parameters(design.config())?,
         "digest": digest(design),
         "macs_per_cycle": macs(design),
-        "memories": memories.map(memory).collect::<Vec<_>>(),
+        "memories": design.memories().map(memory).collect::<Vec<_>>(),
     }))
-}
-
-fn exists(design: &Design, mem: MemType) -> bool {
-    mem != MemType::Acc8 || design.has_acc8()
 }
 
 fn text(design: &Design) -> String {
     let config = design.config();
-    let rows: Vec<Vec<String>> = MemType::ALL
-        .iter()
-        .filter(|mem| exists(design, **mem))
-        .map(|&mem| {
+    let rows: Vec<Vec<String>> = design
+        .memories()
+        .map(|mem| {
             let bytes = design.elem_bytes(mem);
             vec![
                 mem.to_string(),
