@@ -62,7 +62,7 @@ pub fn build(onnx: &[u8], design: &Design, calibration: usize, seed: u64) -> Res
         ..QuantOptions::default()
     };
     let inputs = noise(&graph, calibration, seed)?;
-    post_training(&mut graph, &inputs, &options)?;
+    post_training(&graph, &inputs, &options)?.apply(&mut graph)?;
     lap("quantize");
     to_integers(&mut graph, &target)?;
     lap("to integers");

@@ -10,10 +10,12 @@ use vta_graph::interp::{eval, run_graph, run_with};
 use vta_graph::passes::{self, prepare, to_integers};
 use vta_graph::quant::bounds::{accumulator_bounds, value_bounds};
 use vta_graph::quant::{
-    QuantOptions, QuantTarget, RangeMethod, RequantMode, Scheme, calibrate, equalize, post_training,
+    QuantOptions, QuantTarget, Quantization, QuantizedLayer, RangeMethod, RequantMode, Scheme,
+    StoredValue, post_training,
 };
 use vta_graph::random::float::{self, Size};
 use vta_graph::random::inputs;
+use vta_graph::text::{RangesFile, parse_ranges, print_ranges};
 use vta_graph::{
     ConvAttrs, DType, Data, Graph, Node, NodeId, Op, Quant, Requant, Tensor, TensorType, ValueId,
     Window,
@@ -53,6 +55,7 @@ fn options(dice: &mut Dice) -> QuantOptions {
             RequantMode::ChannelShift,
             RequantMode::Shift,
         ]),
+        per_channel: dice.flag(),
         equalize: dice.flag(),
         correct_bias: dice.flag(),
     }
@@ -131,8 +134,9 @@ proptest! {
         prepare(&mut after).unwrap();
         after.verify().unwrap();
         prop_assert!(difference(&expected, &floats(&after, &x)) < 1e-4);
-        let ranges = calibrate(&after, [x.clone()]).unwrap();
-        equalize(&mut after, &ranges).unwrap();
+        let options = QuantOptions::default();
+        let quantization = post_training(&after, std::slice::from_ref(&x), &options).unwrap();
+        quantization.equalize(&mut after).unwrap();
         after.verify().unwrap();
         prop_assert!(difference(&expected, &floats(&after, &x)) < 1e-4, "equalized");
     }
@@ -145,7 +149,8 @@ proptest! {
         prepare(&mut quantized).unwrap();
         let x = inputs(&mut dice, &quantized);
         let options = options(&mut dice);
-        post_training(&mut quantized, std::slice::from_ref(&x), &options).unwrap();
+        let quantization = post_training(&quantized, std::slice::from_ref(&x), &options).unwrap();
+        quantization.apply(&mut quantized).unwrap();
         quantized.verify().unwrap();
         let mut integer = quantized.clone();
         to_integers(&mut integer, &options.target).unwrap();
@@ -172,6 +177,44 @@ proptest! {
         prop_assert!(outside.is_empty(), "{outside:?}");
     }
 
+    /// A quantization written and read again gives the same graph, and none fits another network
+    /// or survives a cut.
+    #[test]
+    fn quantizations_are_written_and_read(mut dice in dice()) {
+        let mut graph = network(&mut dice);
+        prepare(&mut graph).unwrap();
+        let runs = [inputs(&mut dice, &graph), inputs(&mut dice, &graph)];
+        let quantization = post_training(&graph, &runs, &options(&mut dice)).unwrap();
+        let file = RangesFile { model: "a \"b\"".into(), note: "c".into(), quantization };
+        let text = print_ranges(&file);
+        let read = parse_ranges(&text).unwrap();
+        prop_assert_eq!(&file, &read);
+        let applied = |quantization: &Quantization| {
+            let mut graph = graph.clone();
+            quantization.apply(&mut graph).map(|()| graph)
+        };
+        prop_assert_eq!(applied(&file.quantization).unwrap(), applied(&read.quantization).unwrap());
+
+        let cut = text.trim_end().char_indices().nth(dice.range(0, text.trim_end().chars().count() - 1));
+        prop_assert!(parse_ranges(&text[..cut.unwrap().0]).is_err());
+        let mut other = file.quantization;
+        let Some(value) = other.values.pop() else { return Ok(()) };
+        match dice.range(0, 3) {
+            0 => {}
+            1 => other.values.push(StoredValue { name: value.name + "'", ..value }),
+            2 => other.values.extend([value.clone(), value]),
+            _ => match other.layers.pop() {
+                Some(layer) if dice.flag() => {
+                    let weight = vec![1.0; 1000];
+                    other.layers.push(QuantizedLayer { weight, ..layer });
+                }
+                Some(_) => {}
+                None => return Ok(()),
+            },
+        }
+        prop_assert!(applied(&other).is_err());
+    }
+
     /// With an accumulator of 16 bits no sum can wrap, whatever the input.
     #[test]
     fn sums_fit_a_narrow_accumulator(mut dice in dice()) {
@@ -180,7 +223,7 @@ proptest! {
         let x = inputs(&mut dice, &graph);
         let target = QuantTarget { inp_bits: 4, wgt_bits: 4, acc_bits: 16, residuals: true };
         let options = QuantOptions { target, mode: RequantMode::Multiply, ..options(&mut dice) };
-        post_training(&mut graph, &[x], &options).unwrap();
+        post_training(&graph, &[x], &options).unwrap().apply(&mut graph).unwrap();
         to_integers(&mut graph, &target).unwrap();
         graph.verify().unwrap();
         for (i, node) in graph.nodes.iter().enumerate() {

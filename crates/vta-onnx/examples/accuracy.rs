@@ -141,7 +141,7 @@ fn measure(dir: &Path, model: &Model, options: &QuantOptions, images: usize) -> 
     let start = Instant::now();
     let mut integer = float.clone();
     if !model.name.contains("qdq") {
-        post_training(&mut integer, &calibration, options)?;
+        post_training(&float, &calibration, options)?.apply(&mut integer)?;
     }
     let islands = to_integers(&mut integer, &options.target)?;
     integer.verify()?;

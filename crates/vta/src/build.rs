@@ -1,18 +1,14 @@
 //! From a network to a program.
 
-use rand::{Rng, SeedableRng};
-use rand_chacha::ChaCha8Rng;
 use vta_compiler::{CompileOptions, Offload, Watch};
 use vta_graph::passes::{Island, to_integers_watched};
-use vta_graph::quant::{QuantOptions, RangeMethod, RequantMode, Scheme, post_training};
-use vta_graph::{DType, Data, Graph, Tensor, TensorType};
+use vta_graph::quant::QuantOptions;
+use vta_graph::text::RangesFile;
+use vta_graph::{Graph, Tensor};
 use vta_isa::Design;
 use vta_program::{Preprocess, Program};
 
-use crate::{Error, Model, Progress, Result};
-
-/// Inputs that synthetic calibration draws.
-const SYNTHETIC_INPUTS: usize = 2;
+use crate::{Error, Model, Progress, Result, quantize};
 
 /// Where the ranges of activations come from.
 #[derive(Clone, Debug, Default)]
@@ -27,6 +23,8 @@ pub enum Calibration {
         /// Seed of the noise.
         seed: u64,
     },
+    /// What [`quantize`] decided before.
+    Ranges(Box<RangesFile>),
 }
 
 /// What a network is compiled for.
@@ -71,28 +69,24 @@ pub(crate) struct Integers {
 /// Quantizes, where the network is not yet.
 ///
 /// # Errors
-/// A float network without calibration, inputs that do not fit.
+/// Those of [`quantize`] for a float network.
 pub(crate) fn integers(
     model: &Model,
     options: &Options,
     progress: &dyn Progress,
     watch: &mut dyn Watch,
 ) -> Result<Integers> {
-    let target = vta_compiler::quant_target(&options.design);
     let mut integer = model.graph().clone();
     let how = if model.is_quantized() {
         "scales of its own".to_owned()
     } else {
-        progress.stage("quantizing", 0);
-        let quant = QuantOptions {
-            target,
-            ..options.quant
-        };
-        let (inputs, source) = calibration(model, &options.calibration)?;
-        post_training(&mut integer, &inputs, &quant)?;
+        let ranges = quantize(model, options, progress)?;
+        let applied = ranges.quantization.apply(&mut integer);
+        applied.map_err(|e| Error::from(e).at("ranges"))?;
         watch.graph("quantize", &integer);
-        format!("{source}; {}", choices(&quant))
+        ranges.note
     };
+    let target = vta_compiler::quant_target(&options.design);
     let islands = to_integers_watched(&mut integer, &target, &mut |pass, graph| {
         watch.graph(pass, graph)
     })?;
@@ -106,8 +100,7 @@ pub(crate) fn integers(
 /// Quantizes (where the network is not yet) and compiles.
 ///
 /// # Errors
-/// A float network without calibration, inputs that do not fit, labels that are not as many as
-/// classes; anything else is a bug.
+/// Those of [`quantize`] for a float network, labels that are not as many as classes; anything else is a bug.
 pub fn compile(model: &Model, options: &Options, progress: &dyn Progress) -> Result<Built> {
     compile_watched(model, options, progress, &mut ())
 }
@@ -145,78 +138,6 @@ pub fn compile_watched(
         integer,
         islands,
     })
-}
-
-/// The inputs to calibrate with, and what to say of them.
-fn calibration(model: &Model, calibration: &Calibration) -> Result<(Vec<Vec<Tensor>>, String)> {
-    match calibration {
-        Calibration::None => Err(Error::input(format!(
-            "the network `{}` is of floats and must be calibrated",
-            model.graph().name
-        ))
-        .help(
-            "give typical inputs with --calib DIR or --calib FILE.npy; or, where the weights are \
-             not trained either, noise with --calib synthetic:SEED",
-        )),
-        Calibration::Inputs(inputs) => Ok((
-            inputs.clone(),
-            format!("calibrated on {} inputs", inputs.len()),
-        )),
-        &Calibration::Synthetic { seed } => {
-            let source = format!(
-                "calibrated on synthetic noise of seed {seed}, not on data: its accuracy means \
-                 nothing"
-            );
-            Ok((noise(model.graph(), seed), source))
-        }
-    }
-}
-
-fn noise(graph: &Graph, seed: u64) -> Vec<Vec<Tensor>> {
-    let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    let mut run = || {
-        let inputs = graph.inputs.iter().map(|&v| &graph.value(v).ty);
-        inputs.map(|ty| synthetic(ty, &mut rng)).collect()
-    };
-    (0..SYNTHETIC_INPUTS).map(|_| run()).collect()
-}
-
-/// Noise of mean 0 and variance 1 for floats, of all values for integers.
-pub(crate) fn synthetic(ty: &TensorType, rng: &mut impl Rng) -> Tensor {
-    match ty.dtype.range() {
-        Some((lo, hi)) => {
-            let values: Vec<i64> = (0..ty.len()).map(|_| rng.random_range(lo..=hi)).collect();
-            Tensor::from_ints(ty.dtype, ty.shape.clone(), &values)
-        }
-        None if ty.dtype == DType::Bool => {
-            let values = (0..ty.len()).map(|_| rng.random_range(0..=1));
-            Tensor::new(ty.clone(), Data::U8(values.collect()))
-        }
-        None => {
-            let limit = 3f32.sqrt();
-            let values = (0..ty.len()).map(|_| rng.random_range(-limit..limit));
-            Tensor::f32(ty.shape.clone(), values.collect())
-        }
-    }
-}
-
-fn choices(quant: &QuantOptions) -> String {
-    let method = match quant.method {
-        RangeMethod::Max => "whole ranges".to_owned(),
-        RangeMethod::Percentile(share) => format!("ranges of {share} of the values"),
-        RangeMethod::Mse => "ranges of least squared error".to_owned(),
-        RangeMethod::Entropy => "ranges of least divergence".to_owned(),
-    };
-    let scheme = match quant.scheme {
-        Scheme::Symmetric => "symmetric",
-        Scheme::Asymmetric => "asymmetric",
-    };
-    let mode = match quant.mode {
-        RequantMode::Multiply => "multiply and shift",
-        RequantMode::ChannelShift => "a shift for each channel",
-        RequantMode::Shift => "shift",
-    };
-    format!("{scheme}, {method}, {mode}")
 }
 
 /// A network compiled again, as `options` tell the compiler.

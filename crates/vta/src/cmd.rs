@@ -15,6 +15,7 @@ mod fuzz;
 mod mutate;
 mod network;
 mod profile;
+mod quantize;
 mod run;
 mod runs;
 mod sim;
@@ -46,6 +47,7 @@ pub(crate) struct Cli {
 enum Command {
     Run(Box<run::Run>),
     Eval(Box<eval::Eval>),
+    Quantize(Box<quantize::Quantize>),
     Compile(Box<compile::Compile>),
     Exec(exec::Exec),
     Profile(Box<profile::ProfileCommand>),
@@ -66,6 +68,7 @@ impl Cli {
         match self.command {
             Command::Run(command) => done(command.run()),
             Command::Eval(command) => done(command.run()),
+            Command::Quantize(command) => done(command.run()),
             Command::Compile(command) => done(command.run()),
             Command::Exec(command) => done(command.run()),
             Command::Profile(command) => done(command.run()),

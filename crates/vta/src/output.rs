@@ -62,6 +62,14 @@ pub(crate) fn table(headers: &[&str], rows: &[Vec<String>]) -> String {
     lines.collect()
 }
 
+/// A cell of comma-separated values, in quotes where it needs them.
+pub(crate) fn quoted(text: &str) -> String {
+    match text.contains([',', '"', '\n', '\r']) {
+        true => format!("\"{}\"", text.replace('"', "\"\"")),
+        false => text.to_owned(),
+    }
+}
+
 /// Digits in groups of three.
 pub(crate) fn grouped(number: u64) -> String {
     let digits = number.to_string();

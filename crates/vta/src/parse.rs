@@ -43,7 +43,7 @@ pub(crate) fn source(text: &str) -> Result<Source, String> {
 }
 
 /// How the ranges of activations are chosen.
-pub(crate) fn ranges(text: &str) -> Result<RangeMethod, String> {
+pub(crate) fn method(text: &str) -> Result<RangeMethod, String> {
     Ok(match text {
         "mse" => RangeMethod::Mse,
         "max" => RangeMethod::Max,

@@ -9,7 +9,7 @@ use vta_program::Preprocess;
 use vta_runtime::preprocess::{from_array, from_image};
 use vta_runtime::resize::Image;
 
-use crate::build::synthetic;
+use crate::quantize::synthetic;
 use crate::recipe::verbatim;
 use crate::table::Table;
 use crate::{Error, Result, parse_image, parse_npy, read, read_text};

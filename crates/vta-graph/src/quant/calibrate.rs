@@ -1,25 +1,96 @@
 //! What the activations of a float graph look like on calibration inputs.
 
+use super::correct::{self, LayerMeans};
 use super::histogram::Histogram;
+use super::threads;
 use crate::interp::Interpreter;
 use crate::{Graph, GraphError, Tensor, ValueId};
 
 /// Statistics of each value of one graph, by value id: they describe that graph alone.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Ranges {
     values: Vec<Option<Statistics>>,
 }
 
 /// Statistics of one value.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Statistics {
     /// All elements.
     pub histogram: Histogram,
-    /// Mean of each channel (axis 1).
-    pub mean: Vec<f32>,
     /// Largest magnitude in each channel (axis 1).
     pub max_abs: Vec<f32>,
-    sums: ChannelSums,
+}
+
+/// Everything that one look at the inputs tells.
+#[derive(Debug, Default, PartialEq)]
+pub(super) struct Seen {
+    pub(super) ranges: Ranges,
+    /// Of every layer in the order of the nodes, over the first [`correct::MAX_RUNS`] inputs.
+    pub(super) means: Vec<LayerMeans>,
+}
+
+/// Runs the float graph on each input (the tensors of one run, in the graph's order) and
+/// gathers what its `f32` values look like. The result is the same whatever the number of
+/// threads.
+///
+/// # Errors
+/// If there is no input, or one is not what the graph declares.
+pub fn calibrate(graph: &Graph, inputs: &[Vec<Tensor>]) -> Result<Ranges, GraphError> {
+    look(graph, inputs, threads::available()).map(|seen| seen.ranges)
+}
+
+/// [`calibrate`] on so many threads, with the means of layers.
+pub(super) fn look(
+    graph: &Graph,
+    inputs: &[Vec<Tensor>],
+    threads: usize,
+) -> Result<Seen, GraphError> {
+    if inputs.is_empty() {
+        return Err(GraphError::Invalid(
+            "no calibration input: give at least one, better a hundred typical ones".into(),
+        ));
+    }
+    let interpreter = Interpreter::new(graph)?;
+    let layers = correct::layers(graph);
+    let look = |thread: &mut Thread, run: usize| {
+        thread.ranges.values.resize(graph.values.len(), None);
+        let mut means = vec![Vec::new(); layers.len()];
+        let result = interpreter.run_with(&inputs[run], &mut |v, tensor| {
+            thread.ranges.record(v, tensor);
+            let layer = layers.iter().position(|&l| l == v);
+            if let Some(layer) = layer.filter(|_| run < correct::MAX_RUNS) {
+                means[layer] = correct::channel_means(tensor);
+            }
+        });
+        thread.runs.push((run, result.map(|_| means)));
+    };
+    let mut seen = Seen::default();
+    let mut runs = Vec::new();
+    for thread in threads::fold(threads, inputs.len(), look) {
+        seen.ranges.merge(thread.ranges);
+        runs.extend(thread.runs);
+    }
+    runs.sort_by_key(|(run, _)| *run);
+    seen.means = vec![LayerMeans::new(); layers.len()];
+    for (run, means) in runs {
+        let means = means?;
+        if run < correct::MAX_RUNS {
+            for (all, of_run) in seen.means.iter_mut().zip(means) {
+                all.push(of_run);
+            }
+        }
+    }
+    Ok(seen)
+}
+
+/// The means of every layer in one run.
+type Run = Result<Vec<Vec<f32>>, GraphError>;
+
+/// What one thread saw.
+#[derive(Default)]
+struct Thread {
+    ranges: Ranges,
+    runs: Vec<(usize, Run)>,
 }
 
 impl Ranges {
@@ -27,45 +98,13 @@ impl Ranges {
     pub fn of(&self, value: ValueId) -> Option<&Statistics> {
         self.values.get(value.0 as usize)?.as_ref()
     }
-}
 
-/// Runs the float graph on each input (the tensors of one run, in the graph's order) and
-/// gathers what its `f32` values look like.
-///
-/// # Errors
-/// If there is no input, or one is not what the graph declares.
-pub fn calibrate(
-    graph: &Graph,
-    inputs: impl IntoIterator<Item = Vec<Tensor>>,
-) -> Result<Ranges, GraphError> {
-    let interpreter = Interpreter::new(graph)?;
-    let mut ranges = Ranges {
-        values: vec![None; graph.values.len()],
-    };
-    let mut runs = 0;
-    for input in inputs {
-        interpreter.run_with(&input, &mut |v, tensor| ranges.record(v, tensor))?;
-        runs += 1;
-    }
-    if runs == 0 {
-        return Err(GraphError::Invalid(
-            "no calibration input: give at least one, better a hundred typical ones".into(),
-        ));
-    }
-    for statistics in ranges.values.iter_mut().flatten() {
-        statistics.mean = statistics.sums.means();
-    }
-    Ok(ranges)
-}
-
-impl Ranges {
     fn record(&mut self, value: ValueId, tensor: &Tensor) {
         let Some(elements) = tensor.as_f32() else {
             return;
         };
         let statistics = self.values[value.0 as usize].get_or_insert_default();
         statistics.histogram.record(elements);
-        statistics.sums.add(tensor);
         let &[_, channels, ref inner @ ..] = tensor.shape() else {
             return;
         };
@@ -77,39 +116,50 @@ impl Ranges {
             *seen = seen.max(largest);
         }
     }
-}
 
-/// Sums over all but axis 1.
-#[derive(Clone, Debug, Default)]
-struct ChannelSums {
-    sum: Vec<f64>,
-    count: u64,
-}
-
-impl ChannelSums {
-    /// Adds the elements of an `f32` tensor of rank 2 or more; leaves out others.
-    fn add(&mut self, tensor: &Tensor) {
-        let (Some(elements), &[n, channels, ref inner @ ..]) = (tensor.as_f32(), tensor.shape())
-        else {
-            return;
-        };
-        let inner: usize = inner.iter().product();
-        self.sum.resize(channels, 0.0);
-        self.count += (n * inner) as u64;
-        for (i, run) in elements.chunks(inner).enumerate() {
-            self.sum[i % channels] += run.iter().map(|&x| f64::from(x)).sum::<f64>();
+    /// Adds what was seen elsewhere of the same graph.
+    fn merge(&mut self, other: Ranges) {
+        self.values
+            .resize(self.values.len().max(other.values.len()), None);
+        for (mine, other) in self.values.iter_mut().zip(other.values) {
+            match (mine.as_mut(), other) {
+                (Some(mine), Some(other)) => mine.merge(other),
+                (None, other) => *mine = other,
+                (Some(_), None) => {}
+            }
         }
     }
+}
 
-    fn means(&self) -> Vec<f32> {
-        let count = self.count.max(1) as f64;
-        self.sum.iter().map(|s| (s / count) as f32).collect()
+impl Statistics {
+    fn merge(&mut self, other: Statistics) {
+        self.histogram.merge(other.histogram);
+        for (mine, other) in self.max_abs.iter_mut().zip(other.max_abs) {
+            *mine = mine.max(other);
+        }
     }
 }
 
-/// The mean of each channel (axis 1).
-pub(super) fn channel_means(tensor: &Tensor) -> Vec<f32> {
-    let mut sums = ChannelSums::default();
-    sums.add(tensor);
-    sums.means()
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_number_of_threads_does_not_show() {
+        let text = "graph \"g\" (%x: f32[1,3,4,4]) -> (%y) {\n  \
+            %w: f32[3,1,1,1] = const [1, -2, 0.5]\n  \
+            %c: f32[1,3,4,4] = conv(%x, %w) {kernel=[1,1], stride=[1,1], dilation=[1,1], pads=[0,0,0,0], groups=3}\n  \
+            %y: f32[1,3,4,4] = relu(%c)\n}\n";
+        let graph = crate::text::parse(text).unwrap();
+        let run = |i: usize| {
+            let values = (0..48).map(|k| ((k * 37 + i * 101) % 91) as f32 / 7.3 - 5.0);
+            vec![Tensor::f32([1, 3, 4, 4], values.collect())]
+        };
+        let inputs: Vec<_> = (0..9).map(run).collect();
+        let one = look(&graph, &inputs, 1).unwrap();
+        assert_eq!((one.means.len(), one.means[0].len()), (1, 9));
+        for threads in [2, 3, 16] {
+            assert_eq!(one, look(&graph, &inputs, threads).unwrap());
+        }
+    }
 }

@@ -10,8 +10,8 @@
 //! A difference that varies from input to input as much as its mean says little about the
 //! next input: the mean counts by the share of it that its standard error leaves.
 
-use super::calibrate::channel_means;
-use crate::interp::{Interpreter, eval};
+use super::threads;
+use crate::interp::eval;
 use crate::{Graph, GraphError, Op, Tensor, ValueId};
 
 /// Runs at once: all of their live activations are held.
@@ -20,40 +20,23 @@ pub(super) const MAX_RUNS: usize = 64;
 /// The mean of each output channel, run by run, of one layer.
 pub(super) type LayerMeans = Vec<Vec<f32>>;
 
-/// The means of every layer of a float graph, in the order of its nodes.
-///
-/// # Errors
-/// If an input is not what the graph declares.
-pub(super) fn layer_means(
-    graph: &Graph,
-    inputs: &[Vec<Tensor>],
-) -> Result<Vec<LayerMeans>, GraphError> {
-    let layers: Vec<ValueId> = (graph.nodes.iter())
-        .filter(|n| is_layer(&n.op))
-        .map(|n| n.output)
-        .collect();
-    let mut means = vec![LayerMeans::new(); layers.len()];
-    let interpreter = Interpreter::new(graph)?;
-    for input in inputs {
-        interpreter.run_with(input, &mut |v, tensor| {
-            if let Some(layer) = layers.iter().position(|&l| l == v) {
-                means[layer].push(channel_means(tensor));
-            }
-        })?;
-    }
-    Ok(means)
+/// The results of the convolutions and dense layers of a graph, in the order of its nodes.
+pub(super) fn layers(graph: &Graph) -> Vec<ValueId> {
+    let layers = graph.nodes.iter().filter(|n| is_layer(&n.op));
+    layers.map(|n| n.output).collect()
 }
 
-/// Corrects the biases of a graph that [`super::quantize`] made of the float graph whose layers
-/// have these means, on the inputs of which they are the means.
+/// What the biases of a quantized graph lack, given the means of the float graph's layers on
+/// these inputs: for each layer, in order, a value for each channel, or nothing at all.
 ///
 /// # Errors
 /// If an operator has no result.
-pub(super) fn correct_biases(
-    graph: &mut Graph,
+pub(super) fn missing(
+    graph: &Graph,
     means: &[LayerMeans],
     inputs: &[Vec<Tensor>],
-) -> Result<(), GraphError> {
+    threads: usize,
+) -> Result<Vec<Vec<f32>>, GraphError> {
     let mut readers = vec![0usize; graph.values.len()];
     for &v in graph.nodes.iter().flat_map(|n| &n.inputs) {
         readers[v.0 as usize] += 1;
@@ -64,33 +47,32 @@ pub(super) fn correct_biases(
     for (i, &v) in graph.inputs.iter().enumerate() {
         live[v.0 as usize] = Some(inputs.iter().map(|run| run[i].clone()).collect());
     }
-    let mut means = means.iter();
-    for index in 0..graph.nodes.len() {
-        let node = graph.nodes[index].clone();
+    let mut missing = Vec::with_capacity(means.len());
+    for node in &graph.nodes {
         let operand = |run: usize, v: &ValueId| match &live[v.0 as usize] {
             Some(runs) => &runs[run.min(runs.len() - 1)],
             None => graph.constant(*v).expect("a constant or an earlier result"),
         };
         let runs = |v: &ValueId| live[v.0 as usize].as_ref().map_or(1, Vec::len);
         let runs = node.inputs.iter().map(runs).max().unwrap_or(1);
-        let results: Result<Vec<Tensor>, String> = (0..runs)
-            .map(|run| {
-                let operands: Vec<&Tensor> = node.inputs.iter().map(|v| operand(run, v)).collect();
-                eval(&node.op, &operands)
-            })
-            .collect();
-        let mut results = results.map_err(|why| GraphError::node(&node.name, &node.op, why))?;
+        let mut results = threads::map(threads, runs, |run| {
+            let operands: Vec<&Tensor> = node.inputs.iter().map(|v| operand(run, v)).collect();
+            eval(&node.op, &operands).map_err(|why| GraphError::node(&node.name, &node.op, why))
+        })?;
         if is_layer(&node.op) {
             let quantized = graph.constant(node.inputs[1]).is_none();
             // The channels of a dense layer are on axis 1 if it has two.
             let on_axis_1 = matches!(graph.value(node.output).ty.shape.len(), 2 | 4);
-            if let Some(means) = means.next().filter(|_| quantized && on_axis_1) {
-                let error = error(means, &results);
+            let error = match means.get(missing.len()) {
+                Some(means) if quantized && on_axis_1 => error(means, &results),
+                _ => Vec::new(),
+            };
+            if !error.is_empty() {
                 for result in &mut results {
                     *result = shifted(result, &error);
                 }
-                add_to_bias(graph, index, &error);
             }
+            missing.push(error);
         }
         for v in &node.inputs {
             let left = &mut readers[v.0 as usize];
@@ -101,11 +83,25 @@ pub(super) fn correct_biases(
         }
         live[node.output.0 as usize] = Some(results);
     }
-    Ok(())
+    Ok(missing)
 }
 
 fn is_layer(op: &Op) -> bool {
     matches!(op, Op::Conv(_) | Op::Dense)
+}
+
+/// The mean of each channel (axis 1) of an `f32` tensor of rank 2 or more.
+pub(super) fn channel_means(tensor: &Tensor) -> Vec<f32> {
+    let (Some(elements), &[n, channels, ref inner @ ..]) = (tensor.as_f32(), tensor.shape()) else {
+        return Vec::new();
+    };
+    let inner: usize = inner.iter().product();
+    let mut sums = vec![0.0; channels];
+    for (i, run) in elements.chunks(inner.max(1)).enumerate() {
+        sums[i % channels] += run.iter().map(|&x| f64::from(x)).sum::<f64>();
+    }
+    let count = (n * inner).max(1) as f64;
+    sums.iter().map(|s| (s / count) as f32).collect()
 }
 
 /// By how much the results miss the mean of each channel, as far as that is more than chance.
@@ -136,18 +132,4 @@ fn shifted(tensor: &Tensor, by: &[f32]) -> Tensor {
     let elements = tensor.as_f32().expect("a float result").iter().enumerate();
     let moved = elements.map(|(i, x)| x + by[i / inner % by.len()]);
     Tensor::f32(tensor.shape().to_vec(), moved.collect())
-}
-
-fn add_to_bias(graph: &mut Graph, index: usize, error: &[f32]) {
-    let node = &graph.nodes[index];
-    let old = node.inputs.get(2).and_then(|&b| graph.constant(b));
-    let bias: Vec<f32> = match old.and_then(|b| b.as_f32()) {
-        Some(old) => old.iter().zip(error).map(|(b, e)| b + e).collect(),
-        None => error.to_vec(),
-    };
-    let name = format!("{}.bias", graph.value(node.output).name);
-    let bias = graph.add_constant(&name, Tensor::f32([bias.len()], bias));
-    let inputs = &mut graph.nodes[index].inputs;
-    inputs.truncate(2);
-    inputs.push(bias);
 }

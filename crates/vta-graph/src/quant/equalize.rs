@@ -1,82 +1,135 @@
-//! Evens out the ranges of channels between a layer and the one that reads it.
+//! Evens out the ranges of channels between layers and those that read them.
 //!
-//! Channel `c` of the first layer divided by `s[c] > 0`, through `relu` or nothing, and the
-//! second layer's weights for that channel multiplied by `s[c]`, compute the same. One scale
-//! for the whole activation then loses less in its small channels. The first layer's weights
-//! have a scale for each output channel, so that dividing them costs nothing; the second's
-//! get wider when they are not depthwise, so that only half of the imbalance (on a
-//! logarithmic scale) moves there. After Nagel et al., "Data-Free Quantization Through Weight
-//! Equalization and Bias Correction" (2019), section 4.1, with activations for weights.
+//! Channel `c` of a layer's result divided by `s[c] > 0`, and the weights that read it
+//! multiplied by `s[c]`, compute the same, through `relu` and through additions of values that are
+//! divided alike, which makes a chain of residuals one group. One scale for a whole activation then loses less in its small channels. The weights that write have a scale
+//! for each output channel, so that dividing them costs nothing; those that read get wider when they
+//! are not depthwise, so that only half of the imbalance (on a logarithmic scale) moves there. After
+//! Nagel et al., "Data-Free Quantization Through Weight Equalization and Bias Correction" (2019),
+//! section 4.1, with activations for weights.
+
+use std::collections::BTreeMap;
 
 use super::calibrate::Ranges;
-use crate::{ConvAttrs, Graph, GraphError, Node, NodeId, Op, Tensor, ValueId};
+use super::plan::is_layer;
+use crate::{ConvAttrs, Graph, Node, Op, Tensor, ValueId};
 
 /// Scales are kept within this factor of 1.
 const LIMIT: f32 = 64.0;
 
-/// Runs on a graph and its calibration; true if it changed weights, after which the ranges
-/// are out of date. The function of the graph stays the same up to rounding.
-///
-/// # Errors
-/// None on a verified graph.
-pub fn equalize(graph: &mut Graph, ranges: &Ranges) -> Result<bool, GraphError> {
-    let consumers = graph.consumers();
-    let mut changed = false;
-    for first in 0..graph.nodes.len() {
-        let Some(second) = pair(graph, &consumers, first) else {
-            continue;
-        };
-        let x = graph.nodes[second].inputs[0];
-        let Some(seen) = ranges.of(x).map(|s| s.max_abs.clone()) else {
-            continue;
-        };
-        let factor = factors(graph, &graph.nodes[second], &seen);
-        scale_outputs(graph, first, &factor);
-        scale_inputs(graph, second, &factor);
-        changed = true;
-    }
-    Ok(changed)
+/// Values whose channels (axis 1) can be divided alike, and the layers, by index of their nodes, that
+/// write and that read them.
+#[derive(Default)]
+pub(super) struct Group {
+    values: Vec<ValueId>,
+    pub(super) writers: Vec<usize>,
+    readers: Vec<usize>,
 }
 
-/// The layer that alone reads the result of layer `first`, through `relu` at most.
-fn pair(graph: &Graph, consumers: &[Vec<NodeId>], first: usize) -> Option<usize> {
-    let layer = |n: &Node| {
-        let constant = |&v: &ValueId| graph.constant(v).is_some_and(|t| t.as_f32().is_some());
-        matches!(n.op, Op::Conv(_) | Op::Dense) && n.inputs[1..].iter().all(constant)
-    };
-    let node = &graph.nodes[first];
-    if !layer(node) {
-        return None;
-    }
-    let mut value = node.output;
-    loop {
-        let &[reader] = consumers[value.0 as usize].as_slice() else {
-            return None;
-        };
-        let reader_node = graph.node(reader);
-        if graph.outputs.contains(&value) {
-            return None;
+/// The groups of a graph, in the order of their first values.
+pub(super) fn groups(graph: &Graph) -> Vec<Group> {
+    let mut of: Vec<u32> = (0..graph.values.len() as u32).collect();
+    let root = |of: &[u32], ValueId(mut v): ValueId| {
+        while of[v as usize] != v {
+            v = of[v as usize];
         }
-        match reader_node.op {
-            Op::Relu => value = reader_node.output,
-            // Channels are on axis 1 of both layers' tensors.
-            Op::Conv(_) => break layer(reader_node).then_some(reader.0 as usize),
-            Op::Dense if graph.value(value).ty.shape.len() == 2 => {
-                break layer(reader_node).then_some(reader.0 as usize);
+        v
+    };
+    for node in graph
+        .nodes
+        .iter()
+        .filter(|node| divides_through(graph, node))
+    {
+        for &v in &node.inputs {
+            let (a, b) = (root(&of, v), root(&of, node.output));
+            of[a.max(b) as usize] = a.min(b);
+        }
+    }
+    // `None`: something writes or reads a value of the group that cannot be divided.
+    let mut groups: BTreeMap<u32, Option<Group>> = BTreeMap::new();
+    let spoil = |groups: &mut BTreeMap<u32, Option<Group>>, v: ValueId| {
+        groups.insert(root(&of, v), None);
+    };
+    for (i, node) in graph.nodes.iter().enumerate() {
+        let inner = divides_through(graph, node);
+        let layer = is_layer(graph, node);
+        let group = |v: ValueId| root(&of, v);
+        for (at, &v) in node.inputs.iter().enumerate() {
+            let channels_on_axis_1 = matches!(node.op, Op::Conv(_)) || rank(graph, v) == 2;
+            if layer && at == 0 && channels_on_axis_1 {
+                let group = groups
+                    .entry(group(v))
+                    .or_insert_with(|| Some(Group::default()));
+                group.iter_mut().for_each(|g| g.readers.push(i));
+            } else if !inner {
+                spoil(&mut groups, v);
             }
-            _ => return None,
         }
+        let v = node.output;
+        let channels_on_axis_1 = matches!(node.op, Op::Conv(_)) || rank(graph, v) == 2;
+        if inner || (layer && channels_on_axis_1) {
+            let group = groups
+                .entry(group(v))
+                .or_insert_with(|| Some(Group::default()));
+            if let Some(group) = group {
+                group.values.push(v);
+                group.writers.extend(layer.then_some(i));
+            }
+        } else {
+            spoil(&mut groups, v);
+        }
+    }
+    let constants = (0..graph.values.len() as u32).map(ValueId);
+    let constants = constants.filter(|&v| graph.constant(v).is_some());
+    for v in graph
+        .inputs
+        .iter()
+        .chain(&graph.outputs)
+        .copied()
+        .chain(constants)
+    {
+        spoil(&mut groups, v);
+    }
+    let used = |g: &Group| !g.writers.is_empty() && !g.readers.is_empty();
+    groups.into_values().flatten().filter(used).collect()
+}
+
+/// Whether dividing the channels of what the operator reads divides those of its result alike.
+fn divides_through(graph: &Graph, node: &Node) -> bool {
+    match &node.op {
+        Op::Add => node.inputs.iter().all(|&v| {
+            let ty = |v: ValueId| &graph.value(v).ty;
+            ty(v) == ty(node.output)
+        }),
+        Op::Relu => true,
+        // Of poolings it would be true too; through them it was measured to lose more than it gains.
+        _ => false,
     }
 }
 
-/// What to divide each channel by: its share of the largest channel, or the square root of it
-/// where the reader's weights mix channels.
-fn factors(graph: &Graph, second: &Node, seen: &[f32]) -> Vec<f32> {
+fn rank(graph: &Graph, v: ValueId) -> usize {
+    graph.value(v).ty.shape.len()
+}
+
+/// What to divide each channel of a group by: its share of the largest channel, or the square root of
+/// it where readers' weights mix channels; `None` where calibration saw nothing.
+pub(super) fn factors(graph: &Graph, group: &Group, ranges: &Ranges) -> Option<Vec<f32>> {
+    let mut seen: Vec<f32> = Vec::new();
+    for &v in &group.values {
+        let of_value = &ranges.of(v)?.max_abs;
+        seen.resize(of_value.len(), 0.0);
+        for (all, m) in seen.iter_mut().zip(of_value) {
+            *all = all.max(*m);
+        }
+    }
     let largest = seen.iter().copied().fold(0.0, f32::max);
-    let depthwise = match &second.op {
-        Op::Conv(a) => a.groups == graph.value(second.inputs[0]).ty.shape[1],
-        _ => false,
-    };
+    let depthwise = group.readers.iter().all(|&reader| {
+        let reader = &graph.nodes[reader];
+        match &reader.op {
+            Op::Conv(a) => a.groups == graph.value(reader.inputs[0]).ty.shape[1],
+            _ => false,
+        }
+    });
     let factor = |&m: &f32| {
         let share = if m > 0.0 && largest > 0.0 {
             m / largest
@@ -86,7 +139,23 @@ fn factors(graph: &Graph, second: &Node, seen: &[f32]) -> Vec<f32> {
         let share = if depthwise { share } else { share.sqrt() };
         share.clamp(1.0 / LIMIT, LIMIT)
     };
-    seen.iter().map(factor).collect()
+    Some(seen.iter().map(factor).collect())
+}
+
+/// Divides the channels of a group: what the graph computes stays the same up to rounding. False, and
+/// nothing done, if the group has other channels.
+pub(super) fn divide(graph: &mut Graph, group: &Group, factor: &[f32]) -> bool {
+    let channels = |&v: &ValueId| graph.value(v).ty.shape[1] == factor.len();
+    if !group.values.iter().all(channels) {
+        return false;
+    }
+    for &writer in &group.writers {
+        scale_outputs(graph, writer, factor);
+    }
+    for &reader in &group.readers {
+        scale_inputs(graph, reader, factor);
+    }
+    true
 }
 
 fn scale_outputs(graph: &mut Graph, node: usize, factor: &[f32]) {

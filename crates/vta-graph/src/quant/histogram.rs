@@ -45,6 +45,21 @@ impl Histogram {
         }
     }
 
+    /// Adds the counts of another.
+    pub(super) fn merge(&mut self, mut other: Histogram) {
+        self.min = self.min.min(other.min);
+        self.max = self.max.max(other.max);
+        while self.reach < other.reach {
+            self.double();
+        }
+        while other.reach < self.reach {
+            other.double();
+        }
+        for (mine, other) in self.counts.iter_mut().zip(other.counts) {
+            *mine += other;
+        }
+    }
+
     /// Twice the reach: pairs of bins join, towards zero.
     fn double(&mut self) {
         let mut counts = vec![0; 2 * HALF];
@@ -97,7 +112,7 @@ mod tests {
     use super::*;
 
     proptest! {
-        /// However the values come, in one piece or many, the histogram is the same, and each
+        /// However the values come, in one piece or many or merged, the histogram is the same, and each
         /// value lies within a bin's width of the centre that counts it.
         #[test]
         fn order_does_not_matter(mut values in prop::collection::vec(-1e6..1e6f32, 1..200)) {
@@ -107,6 +122,14 @@ mod tests {
             let mut many = Histogram::default();
             values.chunks(7).for_each(|c| many.record(c));
             prop_assert_eq!(&one, &many);
+
+            let mut merged = Histogram::default();
+            for part in values.chunks(11) {
+                let mut histogram = Histogram::default();
+                histogram.record(part);
+                merged.merge(histogram);
+            }
+            prop_assert_eq!(&one, &merged);
 
             values.sort_by(f32::total_cmp);
             let counted = one.bins().flat_map(|(c, n)| std::iter::repeat_n(c, n as usize));

@@ -85,6 +85,12 @@ impl Plan {
         self.residuals.get(&conv).copied()
     }
 
+    /// Whether a value may go to the addition of a residual as sums, not stored.
+    pub(super) fn may_be_sums(&self, graph: &Graph, v: ValueId) -> bool {
+        let mut convolutions = self.residuals.keys();
+        convolutions.any(|&conv| graph.nodes[conv].output == v)
+    }
+
     pub(super) fn is_stored(&self, v: ValueId) -> bool {
         self.stored[v.0 as usize]
     }
@@ -107,7 +113,7 @@ impl Plan {
 /// Whether a node is a convolution that computes on integers.
 fn is_conv(graph: &Graph, node: usize) -> bool {
     let node = &graph.nodes[node];
-    matches!(node.op, Op::Conv(_)) && matches!(role(graph, node), Role::Layer(1))
+    matches!(node.op, Op::Conv(_)) && is_layer(graph, node)
 }
 
 enum Role {
@@ -127,7 +133,7 @@ fn role(graph: &Graph, node: &Node) -> Role {
     let constant = |&v: &ValueId| graph.constant(v).is_some_and(|t| t.as_f32().is_some());
     let shape = |v: ValueId| &graph.value(v).ty.shape;
     match &node.op {
-        Op::Conv(_) | Op::Dense if node.inputs[1..].iter().all(constant) => Role::Layer(1),
+        _ if is_layer(graph, node) => Role::Layer(1),
         Op::Add
             if shape(node.inputs[0]) == shape(node.inputs[1])
                 && !node.inputs.iter().any(constant) =>
@@ -145,6 +151,12 @@ fn role(graph: &Graph, node: &Node) -> Role {
         Op::Concat { .. } if !node.inputs.iter().any(constant) => Role::Concat,
         _ => Role::Float,
     }
+}
+
+/// Whether the node is a convolution or dense layer whose weight and bias are known floats.
+pub(super) fn is_layer(graph: &Graph, node: &Node) -> bool {
+    let constant = |&v: &ValueId| graph.constant(v).is_some_and(|t| t.as_f32().is_some());
+    matches!(node.op, Op::Conv(_) | Op::Dense) && node.inputs[1..].iter().all(constant)
 }
 
 /// Whether every window of an average pooling is divided by the same number.

@@ -108,17 +108,16 @@ pub(super) fn covering_scale(weight: &Tensor, dtype: DType) -> f64 {
 }
 
 /// The weight as integers of `dtype`, and what they stand for.
-pub(super) fn to_integers(weight: &Tensor, scales: &[f64], dtype: DType) -> (Tensor, Quant) {
+pub(super) fn to_integers(weight: &Tensor, scales: &[f32], dtype: DType) -> (Tensor, Quant) {
     let elements = weight.as_f32().expect("a float weight");
-    let scale: Vec<f32> = scales.iter().map(|&s| s as f32).collect();
-    let rows = elements.chunks(elements.len() / scale.len());
+    let rows = elements.chunks(elements.len() / scales.len());
     let integers: Vec<i64> = rows
-        .zip(&scale)
+        .zip(scales)
         .flat_map(|(row, &s)| row.iter().map(move |&w| round(w, s.into(), dtype) as i64))
         .collect();
     let quant = Quant {
         zero_point: vec![0],
-        scale,
+        scale: scales.to_vec(),
         axis: 0,
     };
     (

@@ -14,7 +14,7 @@ use vta_program::Program;
 
 use super::Target;
 use crate::bar::Bar;
-use crate::parse::{Source, fraction, ranges, source};
+use crate::parse::{Source, fraction, method, source};
 
 /// How a network becomes a program.
 #[derive(Args)]
@@ -23,6 +23,10 @@ pub(super) struct Compilation {
     /// noise, for networks without trained weights.
     #[arg(long, value_name = "DIR|FILE|synthetic:SEED", value_parser = source)]
     calib: Option<Source>,
+    /// The scales of a float network, from vta quantize: instead of --calib and of what tells how to
+    /// quantize.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["calib", "Quantization"])]
+    ranges: Option<PathBuf>,
     /// The names of the classes, one a line.
     #[arg(long, value_name = "FILE")]
     labels: Option<PathBuf>,
@@ -58,18 +62,22 @@ struct Pixels {
 
 /// How a float network becomes one of integers.
 #[derive(Args)]
+#[group(id = "Quantization", multiple = true)]
 #[command(next_help_heading = "Quantization of float networks")]
 struct Quantization {
     /// What of an activation's values integers cover: mse (least squared error; the default),
     /// max (all), entropy (least divergence), or a share of the values such as 0.9999.
-    #[arg(long, value_name = "METHOD", value_parser = ranges)]
-    ranges: Option<RangeMethod>,
+    #[arg(long, value_name = "METHOD", value_parser = method)]
+    method: Option<RangeMethod>,
     /// Where zero lies in the integers [default: asymmetric].
     #[arg(long, value_name = "SCHEME")]
     zero: Option<Zero>,
     /// How scales are carried out [default: channel-shift].
     #[arg(long, value_name = "HOW")]
     requant: Option<Requant>,
+    /// Give all weights of a layer one scale, not one for each output channel.
+    #[arg(long)]
+    per_layer: bool,
     /// Leave the ranges of channels as they are.
     #[arg(long)]
     no_equalize: bool,
@@ -148,7 +156,7 @@ impl Quantization {
     fn options(&self) -> QuantOptions {
         let default = QuantOptions::default();
         QuantOptions {
-            method: self.ranges.unwrap_or(default.method),
+            method: self.method.unwrap_or(default.method),
             scheme: self.zero.map_or(default.scheme, |zero| match zero {
                 Zero::Symmetric => Scheme::Symmetric,
                 Zero::Asymmetric => Scheme::Asymmetric,
@@ -158,6 +166,7 @@ impl Quantization {
                 Requant::ChannelShift => RequantMode::ChannelShift,
                 Requant::Shift => RequantMode::Shift,
             }),
+            per_channel: default.per_channel && !self.per_layer,
             equalize: default.equalize && !self.no_equalize,
             correct_bias: default.correct_bias && !self.no_bias_correction,
             ..default
@@ -221,15 +230,23 @@ impl Compilation {
         let tells_how = recipe != Recipe::default()
             || self.quantization.options() != QuantOptions::default()
             || self.restrictions.options() != CompileOptions::default();
-        if tells_how || self.calib.is_some() || self.labels.is_some() {
+        if tells_how || self.calib.is_some() || self.ranges.is_some() || self.labels.is_some() {
             return Err(Error::input("the network is compiled already").help(
-                "leave out what tells how (--calib, --labels, preprocessing, quantization, --offload, --latency-hiding), or give the ONNX file",
+                "leave out what tells how (--calib, --ranges, --labels, preprocessing, quantization, --offload, --latency-hiding), or give the ONNX file",
             ));
         }
         match self.target.config.as_str() {
             Target::DEFAULT => Ok(program.config.clone().design()?),
             name => vta::design(name),
         }
+    }
+
+    /// The ranges of the file that was given.
+    fn ranges(&self) -> Result<Calibration> {
+        let path = self.ranges.as_deref().unwrap_or(Path::new(""));
+        let file = vta::parse_ranges(&vta::read_text(path)?);
+        let file = file.map_err(|e| e.at(path.display()))?;
+        Ok(Calibration::Ranges(Box::new(file)))
     }
 
     fn job(
@@ -246,6 +263,7 @@ impl Compilation {
             Err(_) => None,
         };
         let calibration = match &self.calib {
+            _ if self.ranges.is_some() => self.ranges()?,
             _ if model.is_quantized() => Calibration::None,
             None => calibration(&model)?,
             &Some(Source::Synthetic(seed)) => Calibration::Synthetic { seed },

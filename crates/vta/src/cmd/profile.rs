@@ -16,7 +16,7 @@ use super::device::Memory;
 use super::network::Compilation;
 use super::run::Input;
 use crate::bar::Bar;
-use crate::output::{self, grouped, table};
+use crate::output::{self, grouped, quoted, table};
 use crate::timing;
 
 /// Tell where an inference spends its time: a table by operators, in cycles of the cycle simulator.
@@ -326,14 +326,6 @@ fn csv(profile: &Profile) -> String {
     };
     let rows: String = profile.operators.iter().map(row).collect();
     COLUMNS.join(",") + "\n" + &rows
-}
-
-/// A cell of text, in quotes where it needs them.
-fn quoted(text: &str) -> String {
-    match text.contains([',', '"', '\n', '\r']) {
-        true => format!("\"{}\"", text.replace('"', "\"\"")),
-        false => text.to_owned(),
-    }
 }
 
 /// The profile with its shares.
