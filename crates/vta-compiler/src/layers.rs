@@ -37,6 +37,23 @@ pub(crate) fn layers(
         .collect()
 }
 
+/// What a node is, for a person: its extents and its window.
+pub(crate) fn described(graph: &Graph, node: &Node) -> String {
+    let (input, output, window) = shape(graph, node);
+    let extents = |shape: &[usize]| {
+        let extents: Vec<_> = shape.iter().map(usize::to_string).collect();
+        extents.join("x")
+    };
+    let mut text = extents(&output);
+    if input != output {
+        text = format!("{} to {text}", extents(&input));
+    }
+    if !window.is_empty() {
+        text += &format!(", {window}");
+    }
+    text
+}
+
 /// Logical extents of what a node reads first and of what it makes, and its window.
 fn shape(graph: &Graph, node: &Node) -> (Vec<usize>, Vec<usize>, String) {
     let packed = |value| graph.value(value).ty.shape.clone();

@@ -19,6 +19,8 @@ mod options;
 pub mod partition;
 mod pipeline;
 pub mod plan;
+pub mod records;
+mod search;
 pub mod segment;
 mod slots;
 mod tokens;

@@ -1,17 +1,23 @@
 //! Lowering of one packed operator: naive nest, schedule, commands.
 
+use std::fmt::Display;
+
 use vta_graph::{Graph, Node, Op};
 use vta_isa::{Design, MemType, Uop};
 use vta_program::{CommandStream, Loop, Operand, StreamError};
 use vta_tir::Program;
+use vta_tir::schedule::ScheduleError;
 
 use crate::emit::{Command, EmitError, Folded};
 use crate::epilogue::{self, Step};
+use crate::layers;
 use crate::ops::add::{self, AddShape};
 use crate::ops::conv::{self, ConvShape};
-use crate::ops::{pool, schedule, stages, tiling};
+use crate::ops::tiling::{self, Fit};
+use crate::ops::{pool, schedule, stages};
 use crate::options::CompileOptions;
 use crate::partition::Selected;
+use crate::search::{Candidate, Searched};
 use crate::tokens::Ordered;
 
 /// An operator as a scheduled loop nest, with the per-channel vectors that it reads.
@@ -34,7 +40,7 @@ pub struct Lowered {
 pub enum LowerError {
     /// A schedule primitive refused.
     #[error(transparent)]
-    Schedule(#[from] vta_tir::schedule::ScheduleError),
+    Schedule(#[from] ScheduleError),
     /// A nest breaks a rule of its language, or does not fit the scratchpads.
     #[error(transparent)]
     Verify(#[from] vta_tir::VerifyError),
@@ -44,41 +50,96 @@ pub enum LowerError {
     /// An instruction has no encoding.
     #[error(transparent)]
     Stream(#[from] StreamError),
+    /// A stream of its own does not run to its end.
+    #[error("it cannot be timed: {0}")]
+    Time(String),
 }
 
-/// Lowers `node` of a packed graph with the arithmetic that was selected for it.
-///
-/// # Errors
-/// Bugs of the compiler: what cannot run was sorted out before.
+/// An operator of the accelerator with the schedules that it can have.
+pub(crate) struct Offer<'a> {
+    naive: Program,
+    candidates: Vec<Candidate>,
+    schedule: Schedule<'a>,
+    vectors: Vec<i32>,
+    identity: Vec<i8>,
+    what: String,
+}
+
+/// Applies a candidate to the naive nest.
+type Schedule<'a> =
+    Box<dyn Fn(Program, usize) -> Result<Program, ScheduleError> + Send + Sync + 'a>;
+
+impl Searched for Offer<'_> {
+    fn naive(&self) -> &Program {
+        &self.naive
+    }
+
+    fn candidates(&self) -> &[Candidate] {
+        &self.candidates
+    }
+
+    fn scheduled(&self, candidate: usize) -> Result<Program, ScheduleError> {
+        (self.schedule)(self.naive.clone(), candidate)
+    }
+
+    fn is_constant(&self, param: &str) -> bool {
+        let [_, diagonal] = conv::RESIDUAL;
+        [conv::WEIGHTS, diagonal, stages::VECTORS, add::IDENTITY].contains(&param)
+    }
+
+    fn what(&self) -> &str {
+        &self.what
+    }
+}
+
+/// What `fits` offer, and how to apply one of them.
+fn offered<'a, T: Display + Copy + Send + Sync + 'a>(
+    fits: Vec<Fit<T>>,
+    apply: impl Fn(Program, &T) -> Result<Program, ScheduleError> + Send + Sync + 'a,
+) -> (Vec<Candidate>, Schedule<'a>) {
+    let candidates = fits.iter().map(|fit| Candidate {
+        text: fit.tile.to_string(),
+        bound: fit.bound,
+    });
+    (
+        candidates.collect(),
+        Box::new(move |naive, i| apply(naive, &fits[i].tile)),
+    )
+}
+
+/// The schedules that `node` of a packed graph can have with the arithmetic that was selected for it.
 ///
 /// # Panics
 /// If `node` is no operator of the accelerator, or `selected` belongs to another.
-pub(crate) fn lower(
+pub(crate) fn offer<'a>(
     graph: &Graph,
     node: &Node,
-    selected: &Selected,
-    design: &Design,
+    selected: &'a Selected,
+    design: &'a Design,
     options: &CompileOptions,
-) -> Result<Lowered, LowerError> {
+) -> Offer<'a> {
     let name = identifier(&node.name);
-    let lowered = match (&node.op, selected) {
+    let what = layers::described(graph, node);
+    let overlap = options.latency_hiding;
+    match (&node.op, selected) {
         (Op::VtaConv(c), Selected::Conv(steps)) => {
             let passes = node
                 .inputs
                 .get(3)
                 .map_or(0, |&v| graph.value(v).ty.shape[1]);
             let shape = ConvShape::conv(c, passes);
-            let vectors_of_steps = stages::vectors(steps);
-            let tile = tiling::conv(&shape, vectors_of_steps, design, options.latency_hiding)
-                .expect("partition found a tile");
             let naive = conv::naive(&name, &shape, steps, design);
-            let scheduled = schedule::conv(naive.clone(), &shape, &tile, steps, design)?;
-            Lowered {
+            let fits = tiling::conv(&shape, steps, design, overlap);
+            let (candidates, schedule) = offered(fits, move |naive, tile| {
+                schedule::conv(naive, &shape, tile, steps, design)
+            });
+            Offer {
                 naive,
-                scheduled,
-                schedule: tile.to_string(),
+                candidates,
+                schedule,
                 vectors: vectors(steps, design),
                 identity: Vec::new(),
+                what,
             }
         }
         (
@@ -91,31 +152,51 @@ pub(crate) fn lower(
             Selected::Add(steps),
         ) => {
             let shape = AddShape::new(*shape, in_layouts, out_layout);
-            let tile = tiling::add(&shape, steps, design).expect("partition found a tile");
             let naive = add::naive(&name, &shape, steps, design);
-            let scheduled = schedule::add(naive.clone(), &tile, steps, design)?;
-            Lowered {
+            let fits = tiling::add(&shape, steps, design, overlap);
+            let (candidates, schedule) = offered(fits, move |naive, tile| {
+                schedule::add(naive, tile, steps, design)
+            });
+            Offer {
                 naive,
-                scheduled,
-                schedule: tile.to_string(),
+                candidates,
+                schedule,
                 vectors: vectors(&steps.epilogue, design),
                 identity: steps.entry.weights(design),
+                what,
             }
         }
         (Op::VtaMaxPool(packed) | Op::VtaSumPool(packed, _), Selected::Pool(steps)) => {
             let shape = ConvShape::pool(packed);
-            let tile = tiling::pool(&shape, steps, design).expect("partition found a tile");
             let naive = pool::naive(&name, &shape, steps, design);
-            let scheduled = schedule::pool(naive.clone(), &tile, steps, design)?;
-            Lowered {
+            let fits = tiling::pool(&shape, steps, design, overlap);
+            let (candidates, schedule) = offered(fits, move |naive, tile| {
+                schedule::pool(naive, tile, steps, design)
+            });
+            Offer {
                 naive,
-                scheduled,
-                schedule: tile.to_string(),
+                candidates,
+                schedule,
                 vectors: vectors(&steps.epilogue, design),
                 identity: steps.entry().weights(design),
+                what,
             }
         }
         _ => unreachable!("an operator with its own arithmetic"),
+    }
+}
+
+/// Lowers an operator with the schedule that was chosen.
+///
+/// # Errors
+/// Bugs of the compiler: what cannot run was sorted out before.
+pub(crate) fn lower(offer: Offer, choice: usize, design: &Design) -> Result<Lowered, LowerError> {
+    let lowered = Lowered {
+        scheduled: offer.scheduled(choice)?,
+        schedule: offer.candidates[choice].text.clone(),
+        naive: offer.naive,
+        vectors: offer.vectors,
+        identity: offer.identity,
     };
     let depth = |mem| design.depth(mem).into();
     let limits = vta_tir::Limits {

@@ -2,14 +2,18 @@
 
 use vta_graph::Op;
 
+use crate::records::Records;
+
 /// What a compilation may do. By default everything.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CompileOptions {
     /// Which operators may leave the host.
     pub offload: Offload,
     /// Whether transfers may overlap computation: two tiles of an operator on chip, and tokens only where
     /// commands depend on each other. Without it each module waits for all that the others began.
     pub latency_hiding: bool,
+    /// Schedules that need no search. One that its operator cannot have counts for nothing.
+    pub records: Records,
 }
 
 impl Default for CompileOptions {
@@ -17,6 +21,7 @@ impl Default for CompileOptions {
         CompileOptions {
             offload: Offload::All,
             latency_hiding: true,
+            records: Records::default(),
         }
     }
 }

@@ -251,8 +251,9 @@ fn conv(
         requant: folded,
     };
     let shape = ConvShape::conv(&packed, passes);
-    tiling::conv(&shape, stages::vectors(&steps), design, false)
-        .ok_or("not even one register of its result fits the scratchpads")?;
+    if !tiling::conv_fits(&shape, stages::vectors(&steps), design) {
+        return Err("not even one register of its result fits the scratchpads".to_string());
+    }
     Ok((between, requantize, steps))
 }
 
@@ -305,8 +306,8 @@ pub fn pools_sums(graph: &Graph, conv: &Node, pool: &PoolAttrs, design: &Design)
             pool: Some(pool.whole_window()),
         };
         let shape = ConvShape::conv(&packed, 0);
-        let tile = tiling::conv(&shape, MOST_VECTORS, design, true)?;
-        let fused = tiling::pooled_cycles(&shape, &pooling, &tile, design);
+        let tile = tiling::pooled(&shape, &pooling, MOST_VECTORS, design, true);
+        let fused = tiling::pooled_cycles(&shape, &pooling, &tile.first()?.tile, design);
         let [n, co, oh, ow] = shape.output;
         let taps: usize = shape.input[1] * attrs.window.kernel.iter().product::<usize>();
         let [ph, pw] = pooling.output;
@@ -404,8 +405,9 @@ fn addition(
     let lanes = shape.extents[1] * design.block_out();
     let steps = add::select(sum, operands, lanes, design)?;
     operations(steps.operations(), design)?;
-    tiling::add(&shape, &steps, design)
-        .ok_or("not even one register of its operands fits the scratchpad")?;
+    if tiling::add(&shape, &steps, design, false).is_empty() {
+        return Err("not even one register of its operands fits the scratchpad".to_string());
+    }
     Ok(steps)
 }
 
@@ -510,9 +512,10 @@ fn pool(
 /// Whether the design has the operations of a pooling, and room for a tile of it.
 fn runs_pool(packed: &PackedPool, steps: &PoolSteps, design: &Design) -> Result<(), String> {
     operations(steps.operations(), design)?;
-    tiling::pool(&ConvShape::pool(packed), steps, design)
-        .map(drop)
-        .ok_or_else(|| window_too_large(packed.window.kernel))
+    if tiling::pool(&ConvShape::pool(packed), steps, design, false).is_empty() {
+        return Err(window_too_large(packed.window.kernel));
+    }
+    Ok(())
 }
 
 fn window_too_large([kh, kw]: [usize; 2]) -> String {

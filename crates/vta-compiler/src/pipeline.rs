@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use rayon::prelude::*;
 use vta_graph::passes::{self, im2col, pack, pool_sums};
 use vta_graph::{Graph, NodeId, Op, ValueId};
 use vta_isa::{Design, PAGE_BYTES};
@@ -15,10 +16,11 @@ use crate::error::CompileError;
 use crate::lower::{self, Lowered};
 use crate::options::{CompileOptions, Offload};
 use crate::partition::{self, Partition};
+use crate::records::Records;
 use crate::segment::{self, Segment};
 use crate::slots::Slots;
 use crate::watch::Watch;
-use crate::{check, layers, plan, tokens};
+use crate::{check, layers, plan, search, tokens};
 
 /// A compiled network with what the compiler thought on its way.
 #[derive(Clone, Debug)]
@@ -29,6 +31,8 @@ pub struct Compiled {
     pub packed: Graph,
     /// Every operator of the accelerator as loop nests, by node of `packed`, in order.
     pub nests: Vec<(NodeId, Lowered)>,
+    /// What the search for schedules found, or was told.
+    pub records: Records,
 }
 
 /// Compiles an integer graph (see `vta_graph::passes::to_integers`) for a design.
@@ -80,7 +84,7 @@ pub fn compile_watched(
     let origin = pack::run(&mut graph, &partition.chosen, partition::registers(design))?;
     watch.graph("pack", &graph);
     let segments = segment::segments(&graph);
-    let nests = nests(&graph, &origin, &partition, design, options)?;
+    let (nests, records) = nests(&graph, &origin, &partition, design, options)?;
     nests
         .iter()
         .for_each(|(_, nest)| watch.nest("naive", &nest.naive));
@@ -110,6 +114,7 @@ pub fn compile_watched(
         program,
         packed: graph,
         nests,
+        records,
     })
 }
 
@@ -155,28 +160,46 @@ fn reasons(graph: &Graph, partition: &Partition) -> BTreeMap<String, String> {
         .collect()
 }
 
+/// Every operator of the accelerator with the schedule that was found for it, and the records of that.
 fn nests(
     graph: &Graph,
     origin: &[Option<NodeId>],
     partition: &Partition,
     design: &Design,
     options: &CompileOptions,
-) -> Result<Vec<(NodeId, Lowered)>, CompileError> {
+) -> Result<(Vec<(NodeId, Lowered)>, Records), CompileError> {
     let accelerated = origin
         .iter()
         .enumerate()
-        .filter_map(|(i, id)| Some((i, partition.selected.get(&(*id)?)?)));
-    accelerated
-        .map(|(i, selected)| {
-            let node = &graph.nodes[i];
-            let lowered = lower::lower(graph, node, selected, design, options);
-            let lowered = lowered.map_err(|source| CompileError::Lower {
-                node: node.name.clone(),
-                source,
-            })?;
-            Ok((NodeId(i as u32), lowered))
+        .filter_map(|(i, id)| Some((NodeId(i as u32), partition.selected.get(&(*id)?)?)));
+    let (ids, offers): (Vec<NodeId>, Vec<lower::Offer>) = accelerated
+        .map(|(id, selected)| {
+            let node = graph.node(id);
+            (id, lower::offer(graph, node, selected, design, options))
         })
-        .collect()
+        .unzip();
+    let failed = |id: NodeId| {
+        move |source| CompileError::Lower {
+            node: graph.node(id).name.clone(),
+            source,
+        }
+    };
+    let (choices, records) = if options.latency_hiding {
+        search::choose(&offers, &options.records, design)
+            .map_err(|(i, source)| failed(ids[i])(source))?
+    } else {
+        (vec![0; offers.len()], Records::default())
+    };
+    let lowered: Result<Vec<_>, CompileError> = ids
+        .into_par_iter()
+        .zip(offers)
+        .zip(choices)
+        .map(|((id, offer), choice)| {
+            let lowered = lower::lower(offer, choice, design).map_err(failed(id))?;
+            Ok((id, lowered))
+        })
+        .collect();
+    Ok((lowered?, records))
 }
 
 /// The steps of an inference, with streams still empty.

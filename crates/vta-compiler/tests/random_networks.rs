@@ -28,7 +28,11 @@ proptest! {
         let x = inputs(&mut dice, &graph);
         let expected = interp::run_graph(&graph, &x).expect("a valid graph");
 
-        let options = CompileOptions { offload, latency_hiding };
+        let options = CompileOptions {
+            offload,
+            latency_hiding,
+            ..CompileOptions::default()
+        };
         let compiled = vta_compiler::compile_with(&graph, design, &options).expect("it compiles");
         let left_out = compiled.program.placement.iter().filter(|p| {
             p.device == Place::Vta && match offload {

@@ -1,5 +1,6 @@
 //! From a network to a program.
 
+use vta_compiler::records::Records;
 use vta_compiler::{CompileOptions, Offload, Watch};
 use vta_graph::passes::{Island, to_integers_watched};
 use vta_graph::quant::QuantOptions;
@@ -55,6 +56,8 @@ pub struct Built {
     pub integer: Graph,
     /// What stayed in floats, and why.
     pub islands: Vec<Island>,
+    /// The schedules that were found.
+    pub records: Records,
 }
 
 /// A network in exact integers.
@@ -137,6 +140,7 @@ pub fn compile_watched(
         float: model.graph().clone(),
         integer,
         islands,
+        records: compiled.records,
     })
 }
 

@@ -3,6 +3,8 @@
 use std::path::Path;
 use std::{fs, io};
 
+use vta_compiler::records::Records;
+
 use crate::{Error, Result};
 
 /// The bytes of a file.
@@ -16,6 +18,19 @@ pub fn read_text(path: &Path) -> Result<String> {
     String::from_utf8(bytes).map_err(|error| {
         let at = error.utf8_error().valid_up_to();
         Error::input(format!("byte {at} is no UTF-8: the file is not text")).at(path.display())
+    })
+}
+
+/// The log of schedules in a file; an empty one if there is no such file yet.
+pub fn read_records(path: &Path) -> Result<Records> {
+    if !path.exists() {
+        try_write(path)?;
+    }
+    let records = read_text(path)?.parse::<Records>();
+    records.map_err(|error| {
+        Error::input(error.to_string())
+            .at(path.display())
+            .help("give a file that --records wrote, or the name of a new one")
     })
 }
 

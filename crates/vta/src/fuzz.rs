@@ -306,6 +306,7 @@ fn agree(graph: &Graph, dice: &mut Dice, design: &Design) -> std::result::Result
     let options = CompileOptions {
         offload: dice.pick(&[Offload::All, Offload::All, Offload::All, Offload::Conv]),
         latency_hiding: dice.range(0, 3) < 3,
+        ..CompileOptions::default()
     };
     // Compiling has the stream checked for races and deadlocks.
     let compiled = compile_with(graph, design, &options).map_err(|e| e.to_string())?;

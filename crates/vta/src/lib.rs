@@ -39,7 +39,7 @@ pub use device::{DeviceKind, Devices, hardware};
 pub use error::{Error, Kind, Result};
 pub use evaluate::{Evaluation, Judge, Judgement, evaluate};
 pub use experiment::{Configuration, Experiment, Pair};
-pub use file::{read, read_text, try_write, write};
+pub use file::{read, read_records, read_text, try_write, write};
 pub use labels::{parse_labels, read_labels};
 pub use model::Model;
 pub use module::{Module, to_bytes};

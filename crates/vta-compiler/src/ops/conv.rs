@@ -8,6 +8,9 @@ use super::pooled::{Pooling, SUMS};
 use super::stages;
 use crate::epilogue::Step;
 
+/// Name of the parameter that holds the weights.
+pub const WEIGHTS: &str = "w";
+
 /// Extents of a convolution over blocked tensors, in registers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConvShape {
@@ -187,7 +190,7 @@ pub fn naive(name: &str, shape: &ConvShape, steps: &[Step], design: &Design) -> 
         )
         .param(
             Direction::In,
-            "w",
+            WEIGHTS,
             dtype(design.wgt_bits()),
             dims(&[co, ci, kh, kw, bo, bi]),
         );
@@ -240,7 +243,7 @@ pub fn naive(name: &str, shape: &ConvShape, steps: &[Step], design: &Design) -> 
     let weight = [c, var("ci"), var("ky"), var("kx"), lane, var("k")];
     let product = Access::new("x", input)
         .read_padded()
-        .bin(vta_tir::ValueOp::Mul, Access::new("w", weight).read());
+        .bin(vta_tir::ValueOp::Mul, Access::new(WEIGHTS, weight).read());
     let sum = Stmt::Accumulate {
         dst: acc(1),
         value: product,

@@ -12,7 +12,7 @@ use vta_tir::schedule::{
 use vta_tir::{DType, Geometry, Program, Scope};
 
 use super::add::{AddSteps, Entry, IDENTITY};
-use super::conv::{ConvShape, RESIDUAL};
+use super::conv::{ConvShape, RESIDUAL, WEIGHTS};
 use super::pool::{PoolSteps, Taps};
 use super::pooled::{Pooling, SUMS};
 use super::stages::{self, VECTORS, name};
@@ -39,8 +39,15 @@ pub fn conv(
     let geometry = geometry(design);
     let first = shape.sum_stages();
     let last = first + steps.len();
+    let order = if tile.channels_last {
+        ["y", "x", "c"]
+    } else {
+        ["c", "y", "x"]
+    };
     for stage in (0..=last).filter(|&s| s != 1) {
         tiled(&mut p, stage, [tile.co, tile.y, tile.x])?;
+        let outer = order.map(|d| name(d, stage) + "o");
+        reorder(&mut p, &outer.each_ref().map(String::as_str))?;
     }
     for (dim, factor) in [
         ("c1", tile.co),
@@ -50,35 +57,37 @@ pub fn conv(
     ] {
         split(&mut p, dim, factor as i64)?;
     }
-    reorder(
-        &mut p,
-        &["c1o", "y1o", "x1o", "cio", "c1i", "y1i", "x1i", "cii"],
-    )?;
+    let outer = order.map(|d| name(d, 1) + "o");
+    let inner = ["cio", "c1i", "y1i", "x1i", "cii"];
+    let nest: Vec<&str> = outer.iter().map(String::as_str).chain(inner).collect();
+    reorder(&mut p, &nest)?;
     merged(&mut p, 0, last)?;
-    sink_alloc(&mut p, "acc", "x0o")?;
+    let innermost = name(order[2], 0) + "o";
+    sink_alloc(&mut p, "acc", &innermost)?;
     set_scope(&mut p, "acc", Scope::Acc)?;
 
     let rounds = shape.group[0].div_ceil(tile.ci);
-    let mut tiles = vec![
-        "acc".to_owned(),
-        cached(&mut p, "x", "cio", Scope::Inp)?,
-        cached(
-            &mut p,
-            "w",
-            if rounds == 1 { "c0o" } else { "cio" },
-            Scope::Wgt,
-        )?,
+    let inp_at = if tile.channels_last { "x0o" } else { "cio" };
+    let wgt_at = if rounds == 1 { "c0o" } else { "cio" };
+    let inp = cached(&mut p, "x", inp_at, Scope::Inp)?;
+    let wgt = cached(&mut p, WEIGHTS, wgt_at, Scope::Wgt)?;
+    let mut twice = vec![
+        (inp, tile.twice.inp),
+        (wgt, tile.twice.wgt),
+        ("acc".to_owned(), tile.twice.acc),
     ];
     if shape.residual.is_some() {
         let [activation, weight] = RESIDUAL;
-        tiles.push(cached(&mut p, activation, "x0o", Scope::Inp)?);
-        tiles.push(cached(&mut p, weight, "c0o", Scope::Wgt)?);
+        let activation = cached(&mut p, activation, &innermost, Scope::Inp)?;
+        let weight = cached(&mut p, weight, "c0o", Scope::Wgt)?;
+        twice.extend([(activation, tile.twice.inp), (weight, tile.twice.wgt)]);
     }
     if stages::vectors(steps) > 0 {
-        tiles.push(cached(&mut p, VECTORS, "c0o", Scope::Acc)?);
+        let vectors = cached(&mut p, VECTORS, "c0o", Scope::Acc)?;
+        twice.push((vectors, tile.twice.acc));
     }
-    if tile.double {
-        tiles.iter().try_for_each(|t| double_buffer(&mut p, t))?;
+    for (buffer, _) in twice.iter().filter(|(_, twice)| *twice) {
+        double_buffer(&mut p, buffer)?;
     }
     tensorize(&mut p, "b0", Tensor::Reset, &geometry)?;
     for stage in 1..first {
@@ -135,14 +144,17 @@ fn pooled(
     let rounds = shape.input[1].div_ceil(tile.ci);
     let weights = if rounds == 1 { "c2o" } else { "cio" };
     let operands = [
-        cached(&mut p, "x", "cio", Scope::Inp)?,
-        cached(&mut p, "w", weights, Scope::Wgt)?,
+        (cached(&mut p, "x", "cio", Scope::Inp)?, tile.twice.inp),
+        (
+            cached(&mut p, WEIGHTS, weights, Scope::Wgt)?,
+            tile.twice.wgt,
+        ),
     ];
     if stages::vectors(steps) > 0 {
         cached(&mut p, VECTORS, "c2o", Scope::Acc)?;
     }
-    if tile.double {
-        operands.iter().try_for_each(|t| double_buffer(&mut p, t))?;
+    for (buffer, _) in operands.iter().filter(|(_, twice)| *twice) {
+        double_buffer(&mut p, buffer)?;
     }
     for stage in 0..last {
         let kind = match stage {
@@ -173,7 +185,8 @@ pub fn add(
         tiled(&mut p, stage, [tile.c, tile.y, tile.x])?;
     }
     merged(&mut p, 0, last)?;
-    for buffer in ["acc", "addend"] {
+    let mut tiles = vec!["acc".to_owned(), "addend".to_owned()];
+    for buffer in &tiles {
         sink_alloc(&mut p, buffer, "x0o")?;
         set_scope(&mut p, buffer, Scope::Acc)?;
     }
@@ -185,8 +198,8 @@ pub fn add(
             }
         }
         Entry::Identity => {
-            cached(&mut p, "a", "x0o", Scope::Inp)?;
-            cached(&mut p, "b", "x0o", Scope::Inp)?;
+            tiles.push(cached(&mut p, "a", "x0o", Scope::Inp)?);
+            tiles.push(cached(&mut p, "b", "x0o", Scope::Inp)?);
             cached(&mut p, IDENTITY, "n0", Scope::Wgt)?;
             for stage in (0..entry).step_by(2) {
                 tensorize(&mut p, &name("b", stage), Tensor::Reset, &geometry)?;
@@ -195,7 +208,10 @@ pub fn add(
         }
     }
     if stages::vectors(&steps.epilogue) > 0 {
-        cached(&mut p, VECTORS, "c0o", Scope::Acc)?;
+        tiles.push(cached(&mut p, VECTORS, "c0o", Scope::Acc)?);
+    }
+    if tile.twice {
+        tiles.iter().try_for_each(|t| double_buffer(&mut p, t))?;
     }
     for stage in entry..last {
         tensorize(&mut p, &name("b", stage), Tensor::Alu, &geometry)?;
@@ -221,7 +237,12 @@ pub fn pool(
     }
     merged(&mut p, 0, last)?;
     let private = (steps.taps == Taps::GemmMax).then_some("tap");
-    for buffer in private.into_iter().chain(["acc"]) {
+    let mut tiles: Vec<String> = private
+        .into_iter()
+        .chain(["acc"])
+        .map(String::from)
+        .collect();
+    for buffer in &tiles {
         sink_alloc(&mut p, buffer, "x0o")?;
         set_scope(&mut p, buffer, Scope::Acc)?;
     }
@@ -231,14 +252,18 @@ pub fn pool(
             let wide = DType::of_bits(design.acc_bits()).expect("a design's width");
             widen(&mut p, &cache.buffer, wide)?;
             dma(&mut p, &cache.copy)?;
+            tiles.push(cache.buffer.to_string());
         }
         Entry::Identity => {
-            cached(&mut p, "x", "x0o", Scope::Inp)?;
+            tiles.push(cached(&mut p, "x", "x0o", Scope::Inp)?);
             cached(&mut p, IDENTITY, "n0", Scope::Wgt)?;
         }
     }
     if stages::vectors(&steps.epilogue) > 0 {
-        cached(&mut p, VECTORS, "c0o", Scope::Acc)?;
+        tiles.push(cached(&mut p, VECTORS, "c0o", Scope::Acc)?);
+    }
+    if tile.twice {
+        tiles.iter().try_for_each(|t| double_buffer(&mut p, t))?;
     }
     for stage in 0..last {
         let kind = match steps.taps {

@@ -1,5 +1,6 @@
-//! Tile sizes: the split of an operator that fits the scratchpads and moves the fewest bytes.
+//! Tile sizes: the splits of an operator that fit the scratchpads, and what they promise.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use vta_isa::{Design, MemType};
@@ -9,6 +10,18 @@ use super::conv::ConvShape;
 use super::pool::{PoolSteps, Taps};
 use super::pooled::Pooling;
 use super::stages;
+use crate::epilogue::Step;
+
+/// A tile that fits, with what can be said of its cycles before they are measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fit<T> {
+    /// The tile.
+    pub tile: T,
+    /// Cycles that it cannot do without: those of the busiest module.
+    pub bound: u64,
+    /// Cycles that it may take, with what does not overlap.
+    pub estimate: u64,
+}
 
 /// Tile of a convolution, in registers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,9 +34,41 @@ pub struct ConvTile {
     pub x: usize,
     /// Input channel blocks of one round of the reduction.
     pub ci: usize,
-    /// Whether operands and accumulators of two tiles lie on chip, so that one moves while the other is
-    /// computed.
-    pub double: bool,
+    /// Whether the tiles of all channels come one after the other, under an input that stays.
+    pub channels_last: bool,
+    /// What has two places on chip.
+    pub twice: Twice,
+}
+
+/// What of a convolution has two places on chip, so that one tile moves while the other is computed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Twice {
+    /// Inputs.
+    pub inp: bool,
+    /// Weights.
+    pub wgt: bool,
+    /// Accumulators.
+    pub acc: bool,
+}
+
+impl Twice {
+    const NOTHING: Twice = Twice {
+        inp: false,
+        wgt: false,
+        acc: false,
+    };
+}
+
+impl fmt::Display for Twice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let parts = [(self.inp, "inp"), (self.wgt, "wgt"), (self.acc, "acc")];
+        let parts: Vec<_> = parts.iter().filter(|part| part.0).map(|p| p.1).collect();
+        match parts.len() {
+            0 => Ok(()),
+            3 => f.write_str(" twice"),
+            _ => write!(f, " twice {}", parts.join(" ")),
+        }
+    }
 }
 
 impl fmt::Display for ConvTile {
@@ -33,73 +78,153 @@ impl fmt::Display for ConvTile {
             y,
             x,
             ci,
-            double,
+            channels_last,
+            twice,
         } = self;
-        let double = if *double { "double " } else { "" };
-        write!(f, "{double}co {co} y {y} x {x} ci {ci}")
+        if *channels_last {
+            write!(f, "y {y} x {x} co {co} ci {ci}{twice}")
+        } else {
+            write!(f, "co {co} y {y} x {x} ci {ci}{twice}")
+        }
     }
 }
 
-/// Bytes that an instruction's overhead counts for, so that equal traffic prefers fewer tiles.
-const TILE_OVERHEAD: u64 = 256;
+/// Cycles that count for what a tile costs whatever its size, such as its share of instructions.
+const TILE_OVERHEAD: u64 = 16;
 
-/// The tile of `shape` that moves the fewest bytes, given `vectors` per-channel vectors, among those that
-/// fit twice if two may lie on chip, or else once; `None` if not even a tile of one register fits.
-pub fn conv(shape: &ConvShape, vectors: usize, design: &Design, double: bool) -> Option<ConvTile> {
-    let fitting = |double| match &shape.pool {
-        Some(pool) => pooled(shape, pool, vectors, design, double),
-        None => fitting(shape, vectors, design, double),
+/// The share of its estimate by which a tile falls behind with every better one that resembles it.
+const RESEMBLANCE: u64 = 128;
+
+/// At most so many tiles are offered.
+const OFFERED: usize = 32;
+
+/// Whether a tile of one register of a convolution's result fits, or of one row where its sums are pooled.
+pub fn conv_fits(shape: &ConvShape, vectors: usize, design: &Design) -> bool {
+    if let Some(pool) = &shape.pool {
+        return !pooled(shape, pool, vectors, design, false).is_empty();
+    }
+    let tile = ConvTile {
+        co: 1,
+        y: 1,
+        x: 1,
+        ci: 1,
+        channels_last: false,
+        twice: Twice::NOTHING,
     };
-    let twice = double.then(|| fitting(true));
-    let once = || fitting(false);
-    twice.flatten().or_else(once)
+    ConvCost {
+        shape,
+        vectors,
+        stages: 1,
+        design,
+    }
+    .fits(&tile)
 }
 
-/// The tile of a convolution with pooled sums, in all columns of the result; `None` if not even a row of it fits. As the sums
-/// under two tiles are computed twice, it is the one of the fewest cycles, of computation or of transfers.
+/// The tiles of a convolution of `shape` that fit, the most promising ones first; with two places of
+/// things on chip only if transfers may `overlap` computation.
+pub fn conv(
+    shape: &ConvShape,
+    steps: &[Step],
+    design: &Design,
+    overlap: bool,
+) -> Vec<Fit<ConvTile>> {
+    if let Some(pool) = &shape.pool {
+        return pooled(shape, pool, stages::vectors(steps), design, overlap);
+    }
+    let [_, co, oh, ow] = shape.output;
+    let cost = ConvCost {
+        shape,
+        vectors: stages::vectors(steps),
+        stages: 1 + steps.len(),
+        design,
+    };
+    let mut fits = Vec::new();
+    for ci in parts(shape.group[0]) {
+        for co in parts(co)
+            .into_iter()
+            .filter(|&c| c <= shape.most_channels())
+        {
+            for y in parts(oh) {
+                for x in parts(ow) {
+                    let tile = ConvTile {
+                        co,
+                        y,
+                        x,
+                        ci,
+                        channels_last: false,
+                        twice: Twice::NOTHING,
+                    };
+                    if cost.fits(&tile) {
+                        cost.variants(tile, overlap, &mut fits);
+                    }
+                }
+            }
+        }
+    }
+    promising(fits, |tile| {
+        (tile.channels_last, tile.twice, tile.co, tile.ci)
+    })
+}
+
+/// The tiles of a convolution with pooled sums that fit, in all columns of the result, the most promising ones first. The
+/// sums under two tiles are computed twice.
 pub fn pooled(
     shape: &ConvShape,
     pool: &Pooling,
     vectors: usize,
     design: &Design,
-    double: bool,
-) -> Option<ConvTile> {
-    let cost = |tile: &ConvTile| pooled_cycles(shape, pool, tile, design);
-    let [n, ci, ..] = shape.input;
+    overlap: bool,
+) -> Vec<Fit<ConvTile>> {
+    let [_, ci, ..] = shape.input;
     let [_, co, _, ow] = shape.output;
     let [kh, kw] = shape.kernel;
     let [rows, columns] = pool.output;
-    let places = if double { 2 } else { 1 };
     let depth = |mem| design.depth(mem) as usize;
-    let mut best: Option<(u64, ConvTile)> = None;
-    for tco in parts(co) {
-        for ty in parts(rows) {
-            let sums = pool.rows(ty);
-            let acc = tco * (sums * ow + ty * columns + vectors);
-            if acc > depth(MemType::Acc) {
+    let mut fits = Vec::new();
+    for (co, y) in product(&parts(co), &parts(rows)) {
+        let sums = pool.rows(y);
+        let acc = co * (sums * ow + y * columns + vectors);
+        if acc > depth(MemType::Acc) {
+            continue;
+        }
+        for (ci, places) in product(&parts(ci), &[[2, 2], [2, 1], [1, 1]]) {
+            let wgt = co * ci * kh * kw;
+            let inp = ci * shape.reach(sums, 0) * shape.reach(ow, 1);
+            let room =
+                inp * places[0] <= depth(MemType::Inp) && wgt * places[1] <= depth(MemType::Wgt);
+            if !room || (!overlap && places != [1, 1]) {
                 continue;
             }
-            for tci in parts(ci) {
-                let wgt = places * tco * tci * kh * kw;
-                let inp = places * tci * shape.reach(sums, 0) * shape.reach(ow, 1);
-                if wgt > depth(MemType::Wgt) || inp > depth(MemType::Inp) {
-                    continue;
-                }
-                let tile = ConvTile {
-                    co: tco,
-                    y: ty,
-                    x: columns,
-                    ci: tci,
-                    double,
-                };
-                let cycles = cost(&tile);
-                if n > 0 && best.is_none_or(|(least, _)| cycles < least) {
-                    best = Some((cycles, tile));
-                }
-            }
+            let tile = ConvTile {
+                co,
+                y,
+                x: columns,
+                ci,
+                channels_last: false,
+                twice: Twice {
+                    inp: places[0] > 1,
+                    wgt: places[1] > 1,
+                    acc: false,
+                },
+            };
+            let bound = pooled_cycles(shape, pool, &tile, design);
+            let last = (co * y * columns) as u64 * beats(design, MemType::Out);
+            let first = inp as u64 * beats(design, MemType::Inp);
+            let estimate = bound + first + last + if places[0] == 1 { bound / 4 } else { 0 };
+            fits.push(Fit {
+                tile,
+                bound,
+                estimate,
+            });
         }
     }
-    best.map(|(_, tile)| tile)
+    promising(fits, |tile| (tile.twice, tile.co, tile.ci))
+}
+
+/// All pairs.
+fn product<A: Copy, B: Copy>(a: &[A], b: &[B]) -> Vec<(A, B)> {
+    let pairs = a.iter().flat_map(|a| b.iter().map(move |b| (*a, *b)));
+    pairs.collect()
 }
 
 /// Cycles of a convolution with pooled sums before its epilogue: of computation or of loads, whichever are more.
@@ -122,59 +247,155 @@ pub fn pooled_cycles(shape: &ConvShape, pool: &Pooling, tile: &ConvTile, design:
     let wgt = reloads * co * ci * taps;
     let bytes = inp * design.elem_bytes(MemType::Inp) + wgt * design.elem_bytes(MemType::Wgt);
     let load = bytes as u64 / design.bus_bytes() as u64;
-    (compute as u64).max(load) + (visits * rounds) as u64 * TILE_OVERHEAD / 8
+    (compute as u64).max(load) + (visits * rounds) as u64 * TILE_OVERHEAD
 }
 
-fn fitting(shape: &ConvShape, vectors: usize, design: &Design, double: bool) -> Option<ConvTile> {
-    let n = shape.input[0];
-    let [_, co, oh, ow] = shape.output;
-    let ci = shape.group[0];
-    let [kh, kw] = shape.kernel;
-    let depth = |mem| design.depth(mem) as usize / if double { 2 } else { 1 };
-    let passes = shape.residual.as_ref().map_or(0, |r| r.passes);
-    let bytes = |mem| design.elem_bytes(mem) as u64;
-    let mut best: Option<(u64, ConvTile)> = None;
-    for tci in parts(ci) {
-        for tco in parts(co)
-            .into_iter()
-            .filter(|&t| t <= shape.most_channels())
-        {
-            let wgt = tco * tci * kh * kw + tco * passes;
-            if wgt > depth(MemType::Wgt) {
+/// What a tile of a convolution takes.
+struct ConvCost<'a> {
+    shape: &'a ConvShape,
+    /// Per-channel vectors of its epilogue.
+    vectors: usize,
+    /// Passes over an accumulator beside the products.
+    stages: usize,
+    design: &'a Design,
+}
+
+impl ConvCost<'_> {
+    /// Elements of a tile of inputs, weights and accumulators.
+    fn elements(&self, tile: &ConvTile) -> [usize; 3] {
+        let [kh, kw] = self.shape.kernel;
+        [
+            self.shape.channels(tile.co, tile.ci)
+                * self.shape.reach(tile.y, 0)
+                * self.shape.reach(tile.x, 1),
+            tile.co * tile.ci * kh * kw,
+            tile.co * tile.y * tile.x,
+        ]
+    }
+
+    /// Times that a residual is multiplied by weights.
+    fn passes(&self) -> usize {
+        self.shape.residual.as_ref().map_or(0, |r| r.passes)
+    }
+
+    fn fits(&self, tile: &ConvTile) -> bool {
+        let [inp, wgt, acc] = self.elements(tile);
+        let inp = inp + if self.passes() > 0 { acc } else { 0 };
+        let wgt = wgt + tile.co * self.passes();
+        let vectors = tile.co * self.vectors;
+        let depth = |mem| self.design.depth(mem) as usize;
+        let places = |twice| 1 + usize::from(twice);
+        inp * places(tile.twice.inp) <= depth(MemType::Inp)
+            && wgt * places(tile.twice.wgt) <= depth(MemType::Wgt)
+            && (acc + vectors) * places(tile.twice.acc) <= depth(MemType::Acc)
+    }
+
+    /// The ways to take tiles of one size.
+    fn variants(&self, tile: ConvTile, overlap: bool, fits: &mut Vec<Fit<ConvTile>>) {
+        let several = tile.co < self.shape.output[1] && self.shape.is_dense();
+        for channels_last in [false, true] {
+            // A reduction in rounds takes the input anew for each tile of channels anyway.
+            if channels_last && !(several && tile.ci >= self.shape.group[0]) {
                 continue;
             }
-            for ty in parts(oh) {
-                for tx in parts(ow) {
-                    let residual = if passes > 0 { tco * ty * tx } else { 0 };
-                    let window = shape.reach(ty, 0) * shape.reach(tx, 1);
-                    let inp = shape.channels(tco, tci) * window + residual;
-                    let acc = tco * ty * tx + tco * vectors;
-                    if inp > depth(MemType::Inp) || acc > depth(MemType::Acc) {
-                        continue;
-                    }
-                    let rounds = ci.div_ceil(tci) as u64;
-                    let planes = (oh.div_ceil(ty) * ow.div_ceil(tx)) as u64;
-                    let outer = (n * co.div_ceil(tco)) as u64;
-                    let visits = outer * planes * rounds;
-                    // Weights stay while a single round covers the whole reduction.
-                    let reloads = if rounds == 1 { outer } else { visits };
-                    let cost = visits * (inp as u64 * bytes(MemType::Inp) + TILE_OVERHEAD)
-                        + reloads * wgt as u64 * bytes(MemType::Wgt);
-                    let tile = ConvTile {
-                        co: tco,
-                        y: ty,
-                        x: tx,
-                        ci: tci,
-                        double,
-                    };
-                    if best.is_none_or(|(least, _)| cost < least) {
-                        best = Some((cost, tile));
-                    }
+            for bits in 0..8 {
+                let twice = Twice {
+                    inp: bits & 1 == 0,
+                    wgt: bits & 2 == 0,
+                    acc: bits & 4 == 0,
+                };
+                let tile = ConvTile {
+                    channels_last,
+                    twice,
+                    ..tile
+                };
+                if (overlap || twice == Twice::NOTHING) && self.fits(&tile) {
+                    fits.push(self.fit(tile));
                 }
             }
         }
     }
-    best.map(|(_, tile)| tile)
+
+    fn fit(&self, tile: ConvTile) -> Fit<ConvTile> {
+        let (n, ci) = (self.shape.input[0], self.shape.group[0]);
+        let [_, co, oh, ow] = self.shape.output;
+        let [kh, kw] = self.shape.kernel;
+        let [inp, wgt, acc] = self.elements(&tile).map(|n| n as u64);
+        let beats = |mem| beats(self.design, mem);
+        let planes = (oh.div_ceil(tile.y) * ow.div_ceil(tile.x)) as u64;
+        let rounds = ci.div_ceil(tile.ci) as u64;
+        let (images, outer) = (n as u64, co.div_ceil(tile.co) as u64);
+        let visits = images * outer * planes * rounds;
+        // What an inner loop does not change stays.
+        let inp_loads = if tile.channels_last {
+            images * planes
+        } else {
+            visits
+        };
+        let wgt_loads = if rounds == 1 && !tile.channels_last {
+            images * outer
+        } else {
+            visits
+        };
+        let load = [
+            inp_loads * inp * beats(MemType::Inp),
+            wgt_loads * wgt * beats(MemType::Wgt),
+        ];
+        let vectors = (n * co * oh * ow) as u64;
+        let compute = vectors * (ci * kh * kw + self.passes() + self.stages) as u64;
+        let residual = if self.passes() > 0 {
+            vectors * beats(MemType::Inp)
+        } else {
+            0
+        };
+        let store = vectors * beats(MemType::Out);
+        let once = |cycles: u64, twice: bool, loads: u64| match twice || loads == 1 {
+            true => 0,
+            false => cycles,
+        };
+        let tiles = images * outer * planes;
+        let waits = once(load[0], tile.twice.inp, inp_loads)
+            + once(residual, tile.twice.inp, tiles)
+            + once(load[1], tile.twice.wgt, wgt_loads)
+            + once(store, tile.twice.acc, tiles);
+        // What comes first waits for the operator before; so do weights without room beside its.
+        let places = 1 + u64::from(tile.twice.wgt);
+        let room = u64::from(self.design.depth(MemType::Wgt)) >= wgt * (places + 1);
+        let first = inp * beats(MemType::Inp) + if room { 0 } else { wgt * beats(MemType::Wgt) };
+        let last = acc * beats(MemType::Out);
+        let loads = load[0] + load[1] + residual;
+        Fit {
+            tile,
+            bound: loads.max(compute).max(store),
+            estimate: loads.max(compute + waits).max(store) + first + last + visits * TILE_OVERHEAD,
+        }
+    }
+}
+
+/// Cycles that the bus takes for an element.
+fn beats(design: &Design, mem: MemType) -> u64 {
+    (design.elem_bytes(mem) as u64).div_ceil(design.bus_bytes() as u64)
+}
+
+/// In the order of the estimates, where what resembles `alike` better ones counts for less: a search that times
+/// only some should see different ones.
+fn promising<T, K: Ord>(mut fits: Vec<Fit<T>>, alike: impl Fn(&T) -> K) -> Vec<Fit<T>> {
+    fits.sort_by_key(|fit| (fit.estimate, fit.bound));
+    let mut seen: BTreeMap<K, u64> = BTreeMap::new();
+    let mut ranked: Vec<(u64, Fit<T>)> = fits
+        .into_iter()
+        .map(|fit| {
+            let before = seen.entry(alike(&fit.tile)).or_insert(0);
+            *before += 1;
+            (
+                fit.estimate + fit.estimate / RESEMBLANCE * (*before - 1),
+                fit,
+            )
+        })
+        .collect();
+    ranked.sort_by_key(|(estimate, _)| *estimate);
+    ranked.truncate(OFFERED);
+    ranked.into_iter().map(|(_, fit)| fit).collect()
 }
 
 /// Tile of an addition or a pooling, in registers of the result.
@@ -186,84 +407,127 @@ pub struct AddTile {
     pub y: usize,
     /// Columns.
     pub x: usize,
+    /// Whether operands and results of two tiles lie on chip.
+    pub twice: bool,
 }
 
 impl fmt::Display for AddTile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let AddTile { c, y, x } = self;
-        write!(f, "c {c} y {y} x {x}")
+        let AddTile { c, y, x, twice } = self;
+        let twice = if *twice { " twice" } else { "" };
+        write!(f, "c {c} y {y} x {x}{twice}")
     }
 }
 
-/// The largest tile of `shape` of which both operands fit the register file, beside the
-/// vectors of `steps`, and the input scratchpad if they enter through it.
-pub fn add(shape: &AddShape, steps: &AddSteps, design: &Design) -> Option<AddTile> {
+/// Elements that a tile takes of the input scratchpad and of the register file, and bytes that it loads.
+struct Takes {
+    inp: usize,
+    acc: usize,
+    loaded: usize,
+}
+
+/// The tiles of an addition of `shape` that fit the register file with both operands and the vectors of
+/// `steps`, and the input scratchpad if they enter through it, the most promising ones first.
+pub fn add(
+    shape: &AddShape,
+    steps: &AddSteps,
+    design: &Design,
+    overlap: bool,
+) -> Vec<Fit<AddTile>> {
     let vectors = stages::vectors(&steps.epilogue);
-    let [_, c, h, w] = shape.extents;
-    let depth = design.depth(MemType::Acc) as usize;
-    let inputs = design.depth(MemType::Inp) as usize;
-    let mut best: Option<(usize, AddTile)> = None;
+    let passes = steps.stages() as u64;
+    elementwise(shape.extents, vectors, passes, design, overlap, |tile| {
+        let operands = 2 * tile.c * tile.y * tile.x;
+        Takes {
+            inp: if steps.entry == Entry::Identity {
+                operands
+            } else {
+                0
+            },
+            acc: operands,
+            loaded: operands,
+        }
+    })
+}
+
+/// The tiles of a pooling of `shape` that fit with the values under their windows, the most promising ones
+/// first.
+pub fn pool(
+    shape: &ConvShape,
+    steps: &PoolSteps,
+    design: &Design,
+    overlap: bool,
+) -> Vec<Fit<AddTile>> {
+    let vectors = stages::vectors(&steps.epilogue);
+    let window: usize = shape.kernel.iter().product();
+    let passes = (window + steps.last_stage()) as u64;
+    elementwise(shape.output, vectors, passes, design, overlap, |tile| {
+        let input = (shape.reach(tile.y, 0)).saturating_mul(tile.c * shape.reach(tile.x, 1));
+        let output = tile.c * tile.y * tile.x;
+        let (inp, acc) = match steps.taps {
+            Taps::Alu(_) => (0, output + input),
+            Taps::Gemm => (input, output),
+            Taps::GemmMax => (input, output + output * window),
+        };
+        Takes {
+            inp,
+            acc,
+            loaded: input,
+        }
+    })
+}
+
+/// The tiles of an operator over `extents` that stores what it computes in `passes` over every register.
+fn elementwise(
+    extents: [usize; 4],
+    vectors: usize,
+    passes: u64,
+    design: &Design,
+    overlap: bool,
+    takes: impl Fn(&AddTile) -> Takes,
+) -> Vec<Fit<AddTile>> {
+    let [n, c, h, w] = extents;
+    let depth = |mem| design.depth(mem) as usize;
+    let mut fits = Vec::new();
     for tc in parts(c) {
         for ty in parts(h) {
             for tx in parts(w) {
-                let operands = 2 * tc * ty * tx;
-                let entering = steps.entry == Entry::Identity && operands > inputs;
-                if entering || operands + tc * vectors > depth {
-                    continue;
-                }
-                let tiles = c.div_ceil(tc) * h.div_ceil(ty) * w.div_ceil(tx);
-                if best.is_none_or(|(fewest, _)| tiles < fewest) {
-                    best = Some((
-                        tiles,
-                        AddTile {
-                            c: tc,
-                            y: ty,
-                            x: tx,
-                        },
-                    ));
-                }
-            }
-        }
-    }
-    best.map(|(_, tile)| tile)
-}
-
-/// The tile of a pooling of `shape` that moves the fewest bytes; `None` if not even one register
-/// of the result fits with the values under its window.
-pub fn pool(shape: &ConvShape, steps: &PoolSteps, design: &Design) -> Option<AddTile> {
-    let [n, c, oh, ow] = shape.output;
-    let vectors = stages::vectors(&steps.epilogue);
-    let depth = |mem| design.depth(mem) as usize;
-    let window: usize = shape.kernel.iter().product();
-    let mut best: Option<(u64, AddTile)> = None;
-    for tc in parts(c) {
-        for ty in parts(oh) {
-            for tx in parts(ow) {
-                let input = (shape.reach(ty, 0)).saturating_mul(tc * shape.reach(tx, 1));
-                let output = tc * ty * tx;
-                let (inp, acc) = match steps.taps {
-                    Taps::Alu(_) => (0, output + input),
-                    Taps::Gemm => (input, output),
-                    Taps::GemmMax => (input, output + output * window),
-                };
-                if inp > depth(MemType::Inp) || acc + tc * vectors > depth(MemType::Acc) {
-                    continue;
-                }
-                let tiles = n * c.div_ceil(tc) * oh.div_ceil(ty) * ow.div_ceil(tx);
-                let bytes = (input * design.elem_bytes(MemType::Out)) as u64;
-                let cost = tiles as u64 * (bytes + TILE_OVERHEAD);
-                let tile = AddTile {
-                    c: tc,
-                    y: ty,
-                    x: tx,
-                };
-                if best.is_none_or(|(least, _)| cost < least) {
-                    best = Some((cost, tile));
+                for twice in [true, false] {
+                    let tile = AddTile {
+                        c: tc,
+                        y: ty,
+                        x: tx,
+                        twice,
+                    };
+                    let (takes, places) = (takes(&tile), 1 + usize::from(twice));
+                    let acc = (takes.acc + tc * vectors).saturating_mul(places);
+                    let inp = takes.inp.saturating_mul(places);
+                    let fits_once = inp <= depth(MemType::Inp) && acc <= depth(MemType::Acc);
+                    if (twice && !overlap) || !fits_once {
+                        continue;
+                    }
+                    let tiles = (n * c.div_ceil(tc) * h.div_ceil(ty) * w.div_ceil(tx)) as u64;
+                    let beats = beats(design, MemType::Out);
+                    let load = tiles * takes.loaded as u64 * beats;
+                    let registers = (n * c * h * w) as u64;
+                    let (compute, store) = (registers * passes, registers * beats);
+                    let bound = compute.max(store).max(load);
+                    // Loads into the register file and computation take turns.
+                    let beside = if takes.inp > 0 && twice { 0 } else { load };
+                    let waits = if twice { 0 } else { store };
+                    let tile_store = (tc * ty * tx) as u64 * beats;
+                    fits.push(Fit {
+                        tile,
+                        bound,
+                        estimate: bound.max(compute + beside + waits)
+                            + tile_store
+                            + tiles * TILE_OVERHEAD,
+                    });
                 }
             }
         }
     }
-    best.map(|(_, tile)| tile)
+    promising(fits, |tile| (tile.twice, tile.c))
 }
 
 /// The sizes into which `n` splits evenly: `n, ceil(n/2), ceil(n/3), ... 1`.

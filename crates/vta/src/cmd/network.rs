@@ -114,6 +114,10 @@ struct Restrictions {
     /// Whether transfers overlap computation [default: on].
     #[arg(long, value_name = "WHETHER")]
     latency_hiding: Option<Switch>,
+    /// A log of schedules found before. What it lacks is searched and added; without one, the search is
+    /// repeated each time, with the same result.
+    #[arg(long, value_name = "FILE")]
+    records: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -148,6 +152,7 @@ impl Restrictions {
                 .map_or(default.latency_hiding, |switch| {
                     matches!(switch, Switch::On)
                 }),
+            ..default
         }
     }
 }
@@ -194,6 +199,8 @@ impl Pixels {
 pub(super) struct Job {
     pub(super) model: Model,
     pub(super) options: Options,
+    /// Where the schedules that were found are kept.
+    records: Option<PathBuf>,
 }
 
 impl Compilation {
@@ -229,10 +236,11 @@ impl Compilation {
         let recipe = self.pixels.recipe(Recipe::default());
         let tells_how = recipe != Recipe::default()
             || self.quantization.options() != QuantOptions::default()
-            || self.restrictions.options() != CompileOptions::default();
+            || self.restrictions.options() != CompileOptions::default()
+            || self.restrictions.records.is_some();
         if tells_how || self.calib.is_some() || self.ranges.is_some() || self.labels.is_some() {
             return Err(Error::input("the network is compiled already").help(
-                "leave out what tells how (--calib, --ranges, --labels, preprocessing, quantization, --offload, --latency-hiding), or give the ONNX file",
+                "leave out what tells how (--calib, --ranges, --labels, preprocessing, quantization, --offload, --latency-hiding, --records), or give the ONNX file",
             ));
         }
         match self.target.config.as_str() {
@@ -277,12 +285,18 @@ impl Compilation {
             Some(path) => vta::read_labels(path)?,
             None => labels,
         };
+        let mut compiler = self.restrictions.options();
+        let records = self.restrictions.records.clone();
+        if let Some(path) = &records {
+            compiler.records = vta::read_records(path)?;
+        }
         Ok(Job {
+            records,
             options: Options {
                 design,
                 calibration,
                 quant: self.quantization.options(),
-                compiler: self.restrictions.options(),
+                compiler,
                 preprocess,
                 labels,
             },
@@ -297,6 +311,14 @@ impl Job {
     }
 
     pub(super) fn compile_watched(&self, bar: &Bar, watch: &mut dyn Watch) -> Result<Built> {
-        vta::compile_watched(&self.model, &self.options, bar, watch)
+        let built = vta::compile_watched(&self.model, &self.options, bar, watch)?;
+        if let Some(path) = &self.records {
+            let mut records = self.options.compiler.records.clone();
+            records.merge(built.records.clone());
+            if records != self.options.compiler.records {
+                vta::write(path, records.to_string().as_bytes())?;
+            }
+        }
+        Ok(built)
     }
 }
