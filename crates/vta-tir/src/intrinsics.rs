@@ -25,9 +25,26 @@ impl Geometry {
             Scope::Inp => Some([self.batch, self.block_in]),
             Scope::Wgt => Some([self.block_out, self.block_in]),
             Scope::Acc | Scope::Out => Some([self.batch, self.block_out]),
+            Scope::Rqt => Some([self.block_out, RECORD_WORDS]),
             Scope::Dram | Scope::Uop => None,
         }
     }
+}
+
+/// Words of 32 bits in the record by which a store rescales a channel.
+pub const RECORD_WORDS: i64 = 4;
+
+/// What a store makes of `x` by a record, given as its words: `clamp((x * mult + add) >> shift, lo, hi)`. The first two words are
+/// the addend, low bits first, the third is the multiplier, and the last one's bytes are shift, lowest and highest result.
+/// Addends stay below 2^62, so that no sum passes 64 bits.
+pub fn requantized(x: Value, word: impl Fn(i64) -> Value) -> Value {
+    use ValueOp::{Add, Max, Min, Mul, Shr, Sub};
+    let byte = |i: i64| word(3).bin(Shr, 8 * i - 56).bin(Shr, 56);
+    // The low word is read with its sign, which its top bit makes up for.
+    let high = word(1).bin(Sub, word(0).bin(Shr, 31)).bin(Shr, -32);
+    let add = high.bin(Add, word(0));
+    let sum = x.bin(Mul, word(2)).bin(Add, add);
+    sum.bin(Shr, byte(0)).bin(Max, byte(1)).bin(Min, byte(2))
 }
 
 /// A hardware intrinsic on register elements.

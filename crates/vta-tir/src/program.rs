@@ -22,17 +22,20 @@ pub enum Scope {
     Out,
     /// Micro-op cache.
     Uop,
+    /// Table of what a store rescales by; element `[block_out, 4]`, the words of one record a channel.
+    Rqt,
 }
 
 impl Scope {
     /// Every scope.
-    pub const ALL: [Scope; 6] = [
+    pub const ALL: [Scope; 7] = [
         Scope::Dram,
         Scope::Inp,
         Scope::Wgt,
         Scope::Acc,
         Scope::Out,
         Scope::Uop,
+        Scope::Rqt,
     ];
 
     /// The word for it in the text form.
@@ -44,6 +47,7 @@ impl Scope {
             Scope::Acc => "acc",
             Scope::Out => "out",
             Scope::Uop => "uop",
+            Scope::Rqt => "rqt",
         }
     }
 

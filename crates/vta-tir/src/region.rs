@@ -54,8 +54,16 @@ impl Stmt {
                 touch(Use::Read, src, extents, *padded);
                 touch(Use::Write, dst, extents, false);
             }
-            Stmt::Store { dst, src, extents } => {
+            Stmt::Store {
+                dst,
+                src,
+                extents,
+                by,
+            } => {
                 touch(Use::Read, src, extents, false);
+                if let Some(by) = by {
+                    touch(Use::Read, by, &[], false);
+                }
                 touch(Use::Write, dst, extents, false);
             }
             Stmt::Gemm { acc, inp, wgt } => {

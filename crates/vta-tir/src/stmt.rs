@@ -100,7 +100,8 @@ pub enum Stmt {
         /// One per leading dimension; both buffers have equally many.
         extents: Vec<Expr>,
     },
-    /// A box of elements from the register file to DRAM, each value truncated to the type in DRAM.
+    /// A box of elements from the register file to DRAM, each value rescaled if there is something to rescale by, then
+    /// truncated to the type in DRAM.
     Store {
         /// DRAM and origin in it.
         dst: Access,
@@ -108,6 +109,9 @@ pub enum Stmt {
         src: Access,
         /// One per leading dimension; both buffers have equally many.
         extents: Vec<Expr>,
+        /// The element of the table whose records rescale the columns, as [`requantized`](crate::intrinsics::requantized)
+        /// says.
+        by: Option<Access>,
     },
     /// `acc[b, o] += Σ_k inp[b, k] * wgt[o, k]` on one element of each.
     Gemm {
@@ -192,8 +196,13 @@ impl Stmt {
                 value.for_each_read_mut(&mut |access, _| f(access));
                 f(dst);
             }
-            Stmt::Load { dst, src, .. } | Stmt::Store { dst, src, .. } => {
+            Stmt::Load { dst, src, .. } => {
                 f(src);
+                f(dst);
+            }
+            Stmt::Store { dst, src, by, .. } => {
+                f(src);
+                by.iter_mut().for_each(&mut *f);
                 f(dst);
             }
             Stmt::Gemm { acc, inp, wgt } => {

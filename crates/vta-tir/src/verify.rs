@@ -23,6 +23,8 @@ pub struct Limits {
     pub wgt: u64,
     /// Elements of the register file; `acc` and `out` allocations share them.
     pub acc: u64,
+    /// Elements of the table that stores rescale by: records of a whole channel block.
+    pub rqt: u64,
 }
 
 impl Limits {
@@ -33,6 +35,7 @@ impl Limits {
             Scope::Inp => Some(self.inp),
             Scope::Wgt => Some(self.wgt),
             Scope::Acc | Scope::Out => Some(self.acc),
+            Scope::Rqt => Some(self.rqt),
         }
     }
 }
@@ -193,19 +196,30 @@ impl<'a> Checker<'a> {
                 dst, src, extents, ..
             } => {
                 let (to, from) = self.copy(dst, src, extents)?;
-                if !matches!(to.scope, Scope::Inp | Scope::Wgt | Scope::Acc)
+                if !matches!(to.scope, Scope::Inp | Scope::Wgt | Scope::Acc | Scope::Rqt)
                     || from.scope != Scope::Dram
                 {
-                    return Err("a load goes from dram to inp, wgt or acc".into());
+                    return Err("a load goes from dram to inp, wgt, acc or rqt".into());
                 }
                 if to.dtype != from.dtype && (to.scope != Scope::Acc || to.dtype < from.dtype) {
                     return Err("a load keeps the type; only into acc it may widen".into());
                 }
             }
-            Stmt::Store { dst, src, extents } => {
+            Stmt::Store {
+                dst,
+                src,
+                extents,
+                by,
+            } => {
                 let (to, from) = self.copy(dst, src, extents)?;
                 if to.scope != Scope::Dram || !matches!(from.scope, Scope::Acc | Scope::Out) {
                     return Err("a store goes from acc or out to dram".into());
+                }
+                if let Some(by) = by {
+                    let table = self.operand(by, Scope::Rqt)?;
+                    if !table.elem()[0].same_as(&from.elem()[1]) {
+                        return Err("there is not a record for each column".into());
+                    }
                 }
                 if to.dtype > from.dtype {
                     return Err("a store keeps the type or narrows".into());

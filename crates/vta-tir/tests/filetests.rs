@@ -37,6 +37,7 @@ fn run(command: &str, input: &str) -> Result<String, String> {
                         inp,
                         wgt,
                         acc,
+                        rqt: 8,
                     },
                 ),
                 _ => verify(&program),

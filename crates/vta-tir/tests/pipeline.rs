@@ -118,6 +118,7 @@ fn a_layer_of_the_default_design_fits_or_says_what_does_not() {
         inp: 2048,
         wgt: 1024,
         acc: 2048,
+        rqt: 64,
     };
     verify_on(&scheduled, &limits).unwrap();
     let error = verify_on(&scheduled, &Limits { inp: 95, ..limits }).unwrap_err();
@@ -178,6 +179,7 @@ fn an_addition_widens_on_its_way_into_the_register_file() {
             inp: 0,
             wgt: 0,
             acc: 12,
+            rqt: 64,
         },
     )
     .unwrap_or_else(|e| panic!("{e}\n{scheduled}"));

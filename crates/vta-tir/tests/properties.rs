@@ -4,6 +4,7 @@ mod support;
 
 use proptest::prelude::*;
 use support::outputs;
+use vta_tir::intrinsics::requantized;
 use vta_tir::{
     Access, Buffer, DType, Direction, Expr, Geometry, LoopNest, Name, Program, Scope, Stmt, Value,
     ValueOp, parse, schedule, var, verify,
@@ -217,6 +218,56 @@ proptest! {
         verify(&scheduled).unwrap();
         prop_assert_eq!(parse(&scheduled.to_string()), Ok(scheduled.clone()));
         prop_assert_eq!(outputs(&scheduled, seed), wanted, "{}{}", program, scheduled);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 500, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// The expression of a rescaling store means the rescaling in unbounded integers, and so does the store.
+    #[test]
+    fn stores_rescale_exactly(
+        x: i32, add in -1i64 << 61..1 << 61, narrow: bool, mult in 0i32.., shift in 0u32..63, lo: i8, span: u8,
+    ) {
+        let (add, hi) = (add >> if narrow { 40 } else { 0 }, lo.saturating_add((span / 2) as i8));
+        let bytes = [shift as u8, lo as u8, hi as u8, 0];
+        let words = [add as i32, (add >> 32) as i32, mult, i32::from_le_bytes(bytes)];
+        let wanted = (i128::from(x) * i128::from(mult) + i128::from(add)) >> shift;
+        let wanted = wanted.clamp(lo.into(), hi.into()) as i32;
+        let mut program = Program::new("rescaled")
+            .param(Direction::In, "x", DType::I32, [1, 1, 1])
+            .param(Direction::In, "q", DType::I32, [1, 1, 4])
+            .param(Direction::Out, "y", DType::I8, [1, 1, 1]);
+        let read = |name: &str, i: i64| Access::new(name, [Expr::from(0), var("l"), i.into()]).read();
+        let acc = Access::new("acc", [Expr::from(0), 0.into(), var("l")]);
+        let value = requantized(acc.read(), |i| read("q", i)).cast(DType::I8);
+        let dst = Access::new("y", [Expr::from(0), 0.into(), var("l")]);
+        let load = Stmt::Assign {
+            dst: Access::new("acc", [Expr::from(0), 0.into(), var("k")]),
+            value: Access::new("x", [Expr::from(0), 0.into(), var("k")]).read(),
+        };
+        let store = Stmt::for_("l", 1, vec![Stmt::Assign { dst, value }]);
+        program.body = vec![Stmt::for_("c", 1, vec![Stmt::Alloc {
+            buffer: Buffer::new("acc", Scope::Acc, DType::I32, [1, 1, 1]),
+            body: vec![Stmt::for_("k", 1, vec![load]), store],
+        }])];
+        let mut scheduled = program.clone();
+        for line in ["cache_read q c rqt", "dma q_rqt_0", "dma k", "dma l"] {
+            schedule::apply(&mut scheduled, line, &GEOMETRY).unwrap();
+        }
+        for program in [program, scheduled] {
+            verify(&program).unwrap();
+            let array = |shape: &[usize], data: &[i32]| vta_tir::interp::Array {
+                shape: shape.to_vec(),
+                data: data.to_vec(),
+            };
+            let mut arrays = vta_tir::interp::Arrays::new();
+            arrays.insert("x".into(), array(&[1, 1, 1], &[x]));
+            arrays.insert("q".into(), array(&[1, 1, 4], &words));
+            arrays.insert("y".into(), array(&[1, 1, 1], &[0]));
+            vta_tir::interp::run(&program, &mut arrays).unwrap();
+            prop_assert_eq!(arrays["y"].data[0], wanted, "{}", program);
+        }
     }
 }
 

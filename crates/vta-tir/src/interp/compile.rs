@@ -53,6 +53,7 @@ pub(super) enum Op<'a> {
         src: Spot,
         padded: bool,
         extents: Vec<Index>,
+        by: Option<Spot>,
     },
     Gemm {
         acc: Spot,
@@ -151,12 +152,19 @@ impl<'a> Scopes<'a> {
                 src: self.spot(src),
                 padded: *padded,
                 extents: self.indices(extents),
+                by: None,
             },
-            Stmt::Store { dst, src, extents } => Op::Copy {
+            Stmt::Store {
+                dst,
+                src,
+                extents,
+                by,
+            } => Op::Copy {
                 dst: self.spot(dst),
                 src: self.spot(src),
                 padded: false,
                 extents: self.indices(extents),
+                by: by.as_ref().map(|by| self.spot(by)),
             },
             Stmt::Gemm { acc, inp, wgt } => Op::Gemm {
                 acc: self.spot(acc),

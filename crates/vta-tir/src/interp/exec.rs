@@ -3,8 +3,9 @@
 use super::compile::{Index, Node, Op, Source, Spot, Val, compile};
 use super::{Array, Arrays, InterpError, MAX_VALUES, Place};
 use crate::expr::Name;
+use crate::intrinsics::{RECORD_WORDS, requantized};
 use crate::program::{DType, ELEM_RANK, Program};
-use crate::value::ValueOp;
+use crate::value::{Value, ValueOp};
 
 /// A live buffer: row-major, compact.
 struct Memory {
@@ -156,7 +157,8 @@ impl<'a> Machine<'a> {
                 src,
                 padded,
                 extents,
-            } => self.copy(dst, src, *padded, extents)?,
+                by,
+            } => self.copy(dst, src, *padded, extents, by.as_ref())?,
             Op::Gemm { acc, inp, wgt } => self.gemm(acc, inp, wgt)?,
             Op::Reset { acc } => {
                 let (at, size) = self.element(acc)?;
@@ -167,7 +169,22 @@ impl<'a> Machine<'a> {
         Ok(())
     }
 
-    fn copy(&mut self, dst: &Spot, src: &Spot, padded: bool, extents: &[Index]) -> Step<()> {
+    fn copy(
+        &mut self,
+        dst: &Spot,
+        src: &Spot,
+        padded: bool,
+        extents: &[Index],
+        by: Option<&Spot>,
+    ) -> Step<()> {
+        let records = match by {
+            Some(by) => {
+                let (at, size) = self.element(by)?;
+                self.memories[by.buffer].data[at..at + size].to_vec()
+            }
+            None => Vec::new(),
+        };
+        let columns = records.len() / RECORD_WORDS as usize;
         let extents = self.indices(extents)?;
         let (to, from) = (self.indices(&dst.idx)?, self.indices(&src.idx)?);
         if extents.iter().any(|extent| *extent <= 0) {
@@ -193,8 +210,16 @@ impl<'a> Machine<'a> {
             for lane in 0..size {
                 let value =
                     source.map_or(0, |source| self.memories[src.buffer].data[source + lane]);
+                let value = match columns {
+                    0 => i64::from(value),
+                    _ => {
+                        let record = lane % columns * RECORD_WORDS as usize;
+                        let word = |i: i64| Value::Const(records[record + i as usize].into());
+                        constant(&requantized(Value::Const(value.into()), word))
+                    }
+                };
                 let memory = &mut self.memories[dst.buffer];
-                memory.data[target + lane] = memory.dtype.wrap(i64::from(value));
+                memory.data[target + lane] = memory.dtype.wrap(value);
             }
             // The next step of the box, last dimension fastest.
             let Some(d) = (0..step.len()).rev().find(|d| step[*d] + 1 < extents[*d]) else {
@@ -327,6 +352,16 @@ impl Memory {
             }
         }
         Ok(at)
+    }
+}
+
+/// The value of an expression over numbers.
+fn constant(value: &Value) -> i64 {
+    match value {
+        Value::Const(c) => *c,
+        Value::Bin(op, a, b) => op.apply(constant(a), constant(b)),
+        Value::Cast(dtype, a) => dtype.wrap(constant(a)).into(),
+        Value::Read { .. } => unreachable!("no buffer is read"),
     }
 }
 

@@ -1,11 +1,12 @@
 use super::{ScheduleError, Step, find_loop, perfect_nest, stmt_at, stmt_at_mut};
 use crate::expr::{Expr, Name};
+use crate::intrinsics::requantized;
 use crate::program::{Buffer, ELEM_RANK, Program, Scope};
 use crate::stmt::Stmt;
 use crate::value::{Access, Value};
 
 /// Turns the copy nest that begins at the loop over `target` into one box transfer: a load where it copies from DRAM to a
-/// scratchpad, a store where it copies from the register file to DRAM.
+/// scratchpad, a store where it copies from the register file to DRAM, perhaps rescaled by a record a column.
 ///
 /// # Errors
 /// No such loop; the nest is not perfect around one copy; a dimension is not walked by one loop of its own, in unit steps
@@ -29,19 +30,28 @@ fn transfer(program: &Program, nest: &Stmt) -> Step<Stmt> {
             .ok_or_else(|| format!("no buffer `{}`", access.buffer))
     };
     let to = find(dst)?;
-    let (src, padded) = match value {
-        Value::Read { access, padded } => (access, *padded),
-        Value::Cast(dtype, inner) => match &**inner {
-            Value::Read { access, padded } if *dtype == to.dtype => (access, *padded),
-            _ => return Err(format!("`{value}` is more than a copy")),
+    let bare = match value {
+        Value::Cast(dtype, inner) if *dtype == to.dtype => inner,
+        value => value,
+    };
+    let (src, padded, record) = match bare {
+        Value::Read { access, padded } => (access, *padded, None),
+        _ => match rescaled(bare) {
+            Some((src, record)) => (src, false, Some(record)),
+            None => return Err(format!("`{value}` is more than a copy")),
         },
-        _ => return Err(format!("`{value}` is more than a copy")),
     };
     let from = find(src)?;
+    let by = match record {
+        Some(record) => Some(table_element(find(record)?, record, dst, &loops)?),
+        None => None,
+    };
     let (dst, src, extents) = walk(&loops, (to, dst), (from, src))?;
     let widens = to.scope == Scope::Acc && to.dtype > from.dtype;
     match (to.scope, from.scope) {
-        (Scope::Inp | Scope::Wgt | Scope::Acc, Scope::Dram) if widens || to.dtype == from.dtype => {
+        (Scope::Inp | Scope::Wgt | Scope::Acc | Scope::Rqt, Scope::Dram)
+            if widens || to.dtype == from.dtype =>
+        {
             Ok(Stmt::Load {
                 dst,
                 src,
@@ -50,7 +60,12 @@ fn transfer(program: &Program, nest: &Stmt) -> Step<Stmt> {
             })
         }
         (Scope::Dram, Scope::Acc | Scope::Out) if !padded && to.dtype <= from.dtype => {
-            Ok(Stmt::Store { dst, src, extents })
+            Ok(Stmt::Store {
+                dst,
+                src,
+                extents,
+                by,
+            })
         }
         _ => {
             let side =
@@ -63,6 +78,50 @@ fn transfer(program: &Program, nest: &Stmt) -> Step<Stmt> {
             ))
         }
     }
+}
+
+/// The operand that a value rescales, and a word of the record that it rescales by.
+fn rescaled(value: &Value) -> Option<(&Access, &Access)> {
+    let mut reads = Vec::new();
+    value.for_each_read(&mut |access, _| reads.push(access));
+    let (src, record) = (*reads.first()?, *reads.get(1)?);
+    let word = |i: i64| {
+        let mut access = record.clone();
+        *access.idx.last_mut()? = Expr::Const(i);
+        Some(access.read())
+    };
+    word(0)?;
+    let wanted = requantized(src.clone().read(), |i| word(i).expect("an index"));
+    (wanted == *value).then_some((src, record))
+}
+
+/// The element of the table that `record`, a record of the column that `dst` names last, lies in.
+fn table_element(
+    table: &Buffer,
+    record: &Access,
+    dst: &Access,
+    loops: &[(&Name, &Expr)],
+) -> Step<Access> {
+    if table.scope != Scope::Rqt {
+        return Err(format!(
+            "`{}` is in {}; a store rescales by what is in rqt",
+            table.name,
+            table.scope.name()
+        ));
+    }
+    let [leading @ .., column, _] = &record.idx[..] else {
+        return Err(format!("`{}` has no records", table.name));
+    };
+    let moves = leading
+        .iter()
+        .any(|idx| loops.iter().any(|(v, _)| idx.mentions(v)));
+    if moves || dst.idx.last() != Some(column) {
+        return Err(format!(
+            "all columns of the box do not take theirs of one element of `{}`",
+            table.name
+        ));
+    }
+    Ok(table.at(leading.to_vec()))
 }
 
 type Boxed = (Access, Access, Vec<Expr>);

@@ -437,10 +437,18 @@ impl<'a> Parser<'a> {
                 self.sign("<-")?;
                 let src = self.place()?;
                 self.sign(":")?;
+                let extents = self.list()?;
+                let by = if self.peek() == Token::Word("by") {
+                    self.next += 1;
+                    Some(self.place()?)
+                } else {
+                    None
+                };
                 Ok(Stmt::Store {
                     dst,
                     src,
-                    extents: self.list()?,
+                    extents,
+                    by,
                 })
             }
             "gemm" => {

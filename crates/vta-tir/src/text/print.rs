@@ -159,9 +159,15 @@ impl fmt::Display for Stmt {
                 f.write_str(" : ")?;
                 list(f, extents)
             }
-            Stmt::Store { dst, src, extents } => {
+            Stmt::Store {
+                dst,
+                src,
+                extents,
+                by,
+            } => {
                 write!(f, "store {dst} <- {src} : ")?;
-                list(f, extents)
+                list(f, extents)?;
+                by.iter().try_for_each(|by| write!(f, " by {by}"))
             }
             Stmt::Gemm { acc, inp, wgt } => write!(f, "gemm {acc}, {inp}, {wgt}"),
             Stmt::Reset { acc } => write!(f, "reset {acc}"),
