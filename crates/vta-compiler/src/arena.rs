@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use vta_graph::{Graph, NodeId, Op, Tensor, ValueId};
-use vta_isa::Design;
+use vta_isa::{ChannelRequant, Design};
 use vta_program::{ImageSection, bits};
 
 use crate::lower::Lowered;
@@ -55,6 +55,11 @@ impl Arena {
                     .flat_map(|v| v.to_le_bytes()[..bytes].to_vec());
                 let at = arena.constant(image.collect());
                 arena.own.insert((*id, stages::VECTORS), at);
+            }
+            if !lowered.records.is_empty() {
+                let image = lowered.records.iter().flat_map(ChannelRequant::to_bytes);
+                let at = arena.constant(image.collect());
+                arena.own.insert((*id, stages::RECORDS), at);
             }
             if !lowered.identity.is_empty() {
                 let mut image = Vec::new();
@@ -116,7 +121,7 @@ impl Arena {
             params.insert(name.to_string(), *at.expect("a planned value"));
         }
         params.insert("y".to_string(), self.values[&node.output]);
-        for name in [stages::VECTORS, add::IDENTITY] {
+        for name in [stages::VECTORS, stages::RECORDS, add::IDENTITY] {
             if let Some(&at) = self.own.get(&(id, name)) {
                 params.insert(name.to_string(), at);
             }

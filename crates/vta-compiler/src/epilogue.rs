@@ -14,12 +14,14 @@
 //! Where every multiplier is a power of two, `MUL` goes: `(a * 2^j + d) >> s` is `(a + (d >> j)) >> (s - j)`, a shift by a
 //! vector.
 //!
+//! A design whose stores rescale needs none of it: [`Epilogue`] has a record for each channel instead.
+//!
 //! `MUL` and `ADD` may wrap in between: if the true sum fits `A` bits, the wrapped one is it.
 //! A clamp that the interval proves idle is dropped, by proof and never by observation.
 
 use vta_graph::Requant;
 use vta_graph::quant::SHIFT_IMM_MAX;
-use vta_isa::AluOp;
+use vta_isa::{AluOp, ChannelRequant, Design, Feature};
 
 /// The second operand of an ALU step.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,6 +39,41 @@ pub struct Step {
     pub op: AluOp,
     /// Its second operand.
     pub operand: Operand,
+}
+
+/// What follows the sums of an operator.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Epilogue {
+    /// Operations on the accumulators.
+    pub steps: Vec<Step>,
+    /// What the store rescales each channel by; empty if it does not.
+    pub records: Vec<ChannelRequant>,
+}
+
+impl Epilogue {
+    /// What realizes `requant` on accumulators within `bounds`, one interval a channel: the store of a design that rescales,
+    /// or the steps of [`select`].
+    ///
+    /// # Errors
+    /// Those of [`select`].
+    pub fn new(
+        requant: &Requant,
+        bounds: &[(i64, i64)],
+        design: &Design,
+    ) -> Result<Self, EpilogueError> {
+        accumulators_fit(bounds, design.acc_bits())?;
+        let records = records(requant, bounds.len());
+        match records.filter(|_| design.has(Feature::RequantStore)) {
+            Some(records) => Ok(Epilogue {
+                steps: Vec::new(),
+                records,
+            }),
+            None => Ok(Epilogue {
+                steps: select(requant, bounds, design.acc_bits())?,
+                records: Vec::new(),
+            }),
+        }
+    }
 }
 
 /// Why a rescaling cannot run on the accelerator's registers.
@@ -74,22 +111,12 @@ pub fn select(
     bounds: &[(i64, i64)],
     acc_bits: u32,
 ) -> Result<Vec<Step>, EpilogueError> {
+    accumulators_fit(bounds, acc_bits)?;
     let channels: Vec<Channel> = bounds
         .iter()
         .enumerate()
         .map(|(c, &interval)| Channel::new(requant, c, interval))
         .collect();
-    for (channel, ch) in channels.iter().enumerate() {
-        for value in [ch.low, ch.high] {
-            if !fits(value.into(), acc_bits) {
-                return Err(EpilogueError::Accumulator {
-                    channel,
-                    value,
-                    bits: acc_bits,
-                });
-            }
-        }
-    }
     if let Some(steps) = by_shifts(requant, bounds, acc_bits) {
         return Ok(steps);
     }
@@ -106,6 +133,39 @@ pub fn select(
             bits: acc_bits,
         }),
     }
+}
+
+fn accumulators_fit(bounds: &[(i64, i64)], bits: u32) -> Result<(), EpilogueError> {
+    for (channel, &(low, high)) in bounds.iter().enumerate() {
+        if let Some(value) = [low, high].into_iter().find(|&v| !fits(v.into(), bits)) {
+            return Err(EpilogueError::Accumulator {
+                channel,
+                value,
+                bits,
+            });
+        }
+    }
+    Ok(())
+}
+
+/// A record for each of `channels` channels; `None` where the numbers do not fit one, or sums could leave 64 bits.
+fn records(requant: &Requant, channels: usize) -> Option<Vec<ChannelRequant>> {
+    let shift = u8::try_from(requant.shift).ok()?;
+    let (lo, hi) = (
+        i8::try_from(requant.lo).ok()?,
+        i8::try_from(requant.hi).ok()?,
+    );
+    let record = |c: usize| {
+        let add = per_channel(&requant.add, c);
+        (add.abs() < 1 << 61).then_some(ChannelRequant {
+            add,
+            mult: per_channel(&requant.mult, c),
+            shift,
+            lo,
+            hi,
+        })
+    };
+    (0..channels).map(record).collect()
 }
 
 /// `ADD SHR MAX MIN`, if every multiplier is a power of two and nothing overflows.

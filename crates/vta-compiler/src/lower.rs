@@ -3,7 +3,7 @@
 use std::fmt::Display;
 
 use vta_graph::{Graph, Node, Op};
-use vta_isa::{Design, MemType, Uop};
+use vta_isa::{ChannelRequant, Design, MemType, Uop};
 use vta_program::{CommandStream, Loop, Operand, StreamError};
 use vta_tir::Program;
 use vta_tir::schedule::ScheduleError;
@@ -31,6 +31,8 @@ pub struct Lowered {
     pub schedule: String,
     /// Elements of parameter `p`: `[channel block, vector, batch lane, lane]`.
     pub vectors: Vec<i32>,
+    /// What the store rescales each channel by: parameter `q`, `[channel block, lane, word]`.
+    pub records: Vec<ChannelRequant>,
     /// Elements of parameter `e`, identity weights: `[block_out, block_in]`.
     pub identity: Vec<i8>,
 }
@@ -61,6 +63,7 @@ pub(crate) struct Offer<'a> {
     candidates: Vec<Candidate>,
     schedule: Schedule<'a>,
     vectors: Vec<i32>,
+    records: &'a [ChannelRequant],
     identity: Vec<i8>,
     what: String,
 }
@@ -84,7 +87,14 @@ impl Searched for Offer<'_> {
 
     fn is_constant(&self, param: &str) -> bool {
         let [_, diagonal] = conv::RESIDUAL;
-        [conv::WEIGHTS, diagonal, stages::VECTORS, add::IDENTITY].contains(&param)
+        [
+            conv::WEIGHTS,
+            diagonal,
+            stages::VECTORS,
+            stages::RECORDS,
+            add::IDENTITY,
+        ]
+        .contains(&param)
     }
 
     fn what(&self) -> &str {
@@ -122,22 +132,23 @@ pub(crate) fn offer<'a>(
     let what = layers::described(graph, node);
     let overlap = options.latency_hiding;
     match (&node.op, selected) {
-        (Op::VtaConv(c), Selected::Conv(steps)) => {
+        (Op::VtaConv(c), Selected::Conv(epilogue)) => {
             let passes = node
                 .inputs
                 .get(3)
                 .map_or(0, |&v| graph.value(v).ty.shape[1]);
             let shape = ConvShape::conv(c, passes);
-            let naive = conv::naive(&name, &shape, steps, design);
-            let fits = tiling::conv(&shape, steps, design, overlap);
+            let naive = conv::naive(&name, &shape, epilogue, design);
+            let fits = tiling::conv(&shape, &epilogue.steps, design, overlap);
             let (candidates, schedule) = offered(fits, move |naive, tile| {
-                schedule::conv(naive, &shape, tile, steps, design)
+                schedule::conv(naive, &shape, tile, epilogue, design)
             });
             Offer {
                 naive,
                 candidates,
                 schedule,
-                vectors: vectors(steps, design),
+                vectors: vectors(&epilogue.steps, design),
+                records: &epilogue.records,
                 identity: Vec::new(),
                 what,
             }
@@ -161,7 +172,8 @@ pub(crate) fn offer<'a>(
                 naive,
                 candidates,
                 schedule,
-                vectors: vectors(&steps.epilogue, design),
+                vectors: vectors(&steps.epilogue.steps, design),
+                records: &steps.epilogue.records,
                 identity: steps.entry.weights(design),
                 what,
             }
@@ -177,7 +189,8 @@ pub(crate) fn offer<'a>(
                 naive,
                 candidates,
                 schedule,
-                vectors: vectors(&steps.epilogue, design),
+                vectors: vectors(&steps.epilogue.steps, design),
+                records: &steps.epilogue.records,
                 identity: steps.entry().weights(design),
                 what,
             }
@@ -196,6 +209,7 @@ pub(crate) fn lower(offer: Offer, choice: usize, design: &Design) -> Result<Lowe
         schedule: offer.candidates[choice].text.clone(),
         naive: offer.naive,
         vectors: offer.vectors,
+        records: offer.records.to_vec(),
         identity: offer.identity,
     };
     let depth = |mem| design.depth(mem).into();
@@ -204,6 +218,7 @@ pub(crate) fn lower(offer: Offer, choice: usize, design: &Design) -> Result<Lowe
         inp: depth(MemType::Inp),
         wgt: depth(MemType::Wgt),
         acc: depth(MemType::Acc),
+        rqt: design.requant_entries().into(),
     };
     vta_tir::verify_on(&lowered.scheduled, &limits)?;
     Ok(lowered)
@@ -220,7 +235,11 @@ pub(crate) fn append(steps: Vec<Ordered>, stream: &mut CommandStream) -> Result<
         }
         match &step.command {
             Some(Command::Load { mem, block }) => stream.load_2d(*mem, *block)?,
-            Some(Command::Store { block }) => stream.store_2d(*block)?,
+            Some(Command::Store { block, entry: None }) => stream.store_2d(*block)?,
+            Some(Command::Store {
+                block,
+                entry: Some(entry),
+            }) => stream.requant_2d(*block, *entry)?,
             Some(Command::Gemm { reset, kernel }) => {
                 let (id, loops) = intern(kernel, stream)?;
                 stream.gemm(id, *reset, loops)?;

@@ -15,7 +15,7 @@ use vta_graph::{
 };
 use vta_isa::{AluOp, Design, MemType};
 
-use crate::epilogue::{self, Step};
+use crate::epilogue::Epilogue;
 use crate::ops::add::{self, AddShape, AddSteps, Entry};
 use crate::ops::conv::ConvShape;
 use crate::ops::pool::PoolSteps;
@@ -26,8 +26,8 @@ use crate::options::CompileOptions;
 /// The arithmetic selected for an operator of the accelerator.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Selected {
-    /// A convolution: the steps after the sum.
-    Conv(Vec<Step>),
+    /// A convolution: what follows the sums.
+    Conv(Epilogue),
     /// An addition.
     Add(AddSteps),
     /// A maximum or a sum over windows.
@@ -166,7 +166,7 @@ fn conv(
     consumers: &[Vec<NodeId>],
     ranges: &[Option<Interval>],
     design: &Design,
-) -> Result<(Option<NodeId>, NodeId, Vec<Step>), String> {
+) -> Result<(Option<NodeId>, NodeId, Epilogue), String> {
     let Op::QConv(attrs, zero_point) = &node.op else {
         unreachable!("a qconv")
     };
@@ -227,8 +227,8 @@ fn conv(
         passes = pack::passes(&factors, weight.dtype());
     }
     raw.resize(folded.mult.len(), (0, 0));
-    let steps = epilogue::select(&folded, &raw, design.acc_bits()).map_err(|e| e.to_string())?;
-    operations(steps.iter().map(|step| step.op), design)?;
+    let epilogue = Epilogue::new(&folded, &raw, design).map_err(|e| e.to_string())?;
+    operations(epilogue.steps.iter().map(|step| step.op), design)?;
     let out_layout = borderless(design, design.block_out());
     let pool = match &sums_node.op {
         Op::MaxPool(pool) => {
@@ -251,10 +251,10 @@ fn conv(
         requant: folded,
     };
     let shape = ConvShape::conv(&packed, passes);
-    if !tiling::conv_fits(&shape, stages::vectors(&steps), design) {
+    if !tiling::conv_fits(&shape, stages::vectors(&epilogue.steps), design) {
         return Err("not even one register of its result fits the scratchpads".to_string());
     }
-    Ok((between, requantize, steps))
+    Ok((between, requantize, epilogue))
 }
 
 /// Whether an operator takes sums to sums.

@@ -171,5 +171,6 @@ fn made_at(address: u64, design: &Design) -> Command {
     let element = address / design.elem_bytes(MemType::Out) as u64;
     Command::Store {
         block: Block2d::run(last, element, 1),
+        entry: None,
     }
 }

@@ -60,7 +60,7 @@ fn among(flags: [bool; 3]) -> impl Iterator<Item = Module> {
 /// The module that runs a command.
 fn module(command: &Command) -> Module {
     match command {
-        Command::Load { mem, .. } if history::is_operand(*mem) => Module::Load,
+        Command::Load { mem, .. } if history::is_loaded(*mem) => Module::Load,
         Command::Store { .. } => Module::Store,
         _ => Module::Compute,
     }

@@ -65,6 +65,18 @@ fn run_nests(
             let data = lowered.vectors.iter().map(wrap).collect();
             arrays.insert("p".into(), Array { shape, data });
         }
+        if program.buffer("q").is_some() {
+            let words = |r: &vta_isa::ChannelRequant| {
+                let bytes = r.to_bytes();
+                let word =
+                    |i: usize| i32::from_le_bytes(bytes[4 * i..4 * i + 4].try_into().unwrap());
+                [0, 1, 2, 3].map(word)
+            };
+            let lanes = design.block_out();
+            let shape = vec![lowered.records.len() / lanes, lanes, 4];
+            let data = lowered.records.iter().flat_map(words).collect();
+            arrays.insert("q".into(), Array { shape, data });
+        }
         if program.buffer("e").is_some() {
             let shape = vec![1, design.block_out(), design.block_in()];
             let data = lowered.identity.iter().map(|&v| v.into()).collect();
@@ -85,7 +97,7 @@ proptest! {
 
     #[test]
     fn every_level_means_the_same(
-        which in 0usize..9,
+        which in 0usize..11,
         mut dice in dice(),
     ) {
         let design = &designs()[which];

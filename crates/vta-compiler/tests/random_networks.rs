@@ -18,7 +18,7 @@ proptest! {
 
     #[test]
     fn simulator_equals_interpreter(
-        which in 0usize..9,
+        which in 0usize..11,
         mut dice in dice(),
         offload in prop::sample::select(&[Offload::All, Offload::Conv, Offload::None]),
         latency_hiding in any::<bool>(),

@@ -26,6 +26,8 @@ pub enum Command {
     Store {
         /// The block.
         block: Block2d,
+        /// The element of the table whose records rescale it.
+        entry: Option<u32>,
     },
     /// Matrix products, or zeroing.
     Gemm {
@@ -196,7 +198,12 @@ impl<'a> Walker<'a> {
                 extents,
                 padded,
             } => self.load(dst, src, extents, *padded),
-            Stmt::Store { dst, src, extents } => self.store(dst, src, extents),
+            Stmt::Store {
+                dst,
+                src,
+                extents,
+                by,
+            } => self.store(dst, src, extents, by.as_ref()),
             other => Err(self.form(format!("a statement is no intrinsic: {other:?}"))),
         }
     }
@@ -215,7 +222,7 @@ impl<'a> Walker<'a> {
             (size, 0)
         };
         let used = *self.used.get(&buffer.scope).unwrap_or(&0);
-        let depth = u64::from(self.design.depth(mem));
+        let depth = u64::from(self.design.depth(mem) / self.unit(mem));
         let free = depth - used;
         if needed > free {
             let mem = buffer.scope.name();
@@ -264,10 +271,23 @@ impl<'a> Walker<'a> {
         Ok(())
     }
 
-    fn store(&mut self, dst: &Access, src: &Access, extents: &[Expr]) -> Result<(), EmitError> {
+    fn store(
+        &mut self,
+        dst: &Access,
+        src: &Access,
+        extents: &[Expr],
+        by: Option<&Access>,
+    ) -> Result<(), EmitError> {
+        let entry = match by {
+            Some(by) => {
+                let table = self.find(&by.buffer)?;
+                Some((table.at + flat(&self.indices(by)?, &table.dims)) as u32)
+            }
+            None => None,
+        };
         let (to, from) = (self.find(&dst.buffer)?, self.find(&src.buffer)?);
         for block in self.blocks(MemType::Out, (src, from), (dst, to), extents, false)? {
-            self.out.push(Command::Store { block });
+            self.out.push(Command::Store { block, entry });
         }
         Ok(())
     }
@@ -305,7 +325,9 @@ impl<'a> Walker<'a> {
                 chip.buffer.name, dram.buffer.name
             )));
         }
-        let elem = self.design.elem_bytes(mem) as u64;
+        // An element of the table is a record a column, each an element of the memory.
+        let unit = self.unit(mem);
+        let elem = self.design.elem_bytes(mem) as u64 * u64::from(unit);
         if dram.at % elem != 0 {
             return Err(self.form(format!("`{}` starts inside an element", dram.buffer.name)));
         }
@@ -331,13 +353,24 @@ impl<'a> Walker<'a> {
             let sram = chip.at + flat(&chip_at, &chip.dims);
             for b in dma::blocks(&dram.dims, &dram_at, &size) {
                 out.push(Block2d {
-                    sram_base: sram as u32 + b.sram_base,
-                    dram_elem: dram.at / elem + b.dram_elem,
+                    sram_base: (sram as u32 + b.sram_base) * unit,
+                    dram_elem: (dram.at / elem + b.dram_elem) * u64::from(unit),
+                    x_size: b.x_size * unit,
+                    x_stride: b.x_stride * unit,
                     ..b
                 });
             }
         }
         Ok(out)
+    }
+
+    /// Elements of a memory in one of a buffer in it.
+    fn unit(&self, mem: MemType) -> u32 {
+        if mem == MemType::Rqt {
+            self.design.block_out() as u32
+        } else {
+            1
+        }
     }
 
     fn indices(&self, access: &Access) -> Result<Vec<i64>, EvalError> {
@@ -480,6 +513,7 @@ fn scratchpad(scope: Scope) -> Option<MemType> {
         Scope::Inp => Some(MemType::Inp),
         Scope::Wgt => Some(MemType::Wgt),
         Scope::Acc => Some(MemType::Acc),
+        Scope::Rqt => Some(MemType::Rqt),
         Scope::Dram | Scope::Out | Scope::Uop => None,
     }
 }

@@ -5,7 +5,7 @@ use vta_isa::{AluOp, Design};
 use vta_tir::{Access, Buffer, DType, Direction, Expr, Program, Scope, Stmt, Value, ValueOp, var};
 
 use super::stages;
-use crate::epilogue::{self, EpilogueError, Step};
+use crate::epilogue::{Epilogue, EpilogueError};
 
 /// Extents of an addition over blocked tensors, in registers.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -93,8 +93,8 @@ pub struct AddSteps {
     pub entry: Entry,
     /// Immediate factors of `a` and `b`.
     pub factors: [i32; 2],
-    /// Steps on the sum.
-    pub epilogue: Vec<Step>,
+    /// What follows the sum.
+    pub epilogue: Epilogue,
 }
 
 impl AddSteps {
@@ -102,14 +102,14 @@ impl AddSteps {
     /// epilogue, the store.
     pub fn stages(&self) -> usize {
         let factors = self.factors.iter().filter(|&&f| f != 1).count();
-        self.entry.stages() + factors + 1 + self.epilogue.len() + 1
+        self.entry.stages() + factors + 1 + self.epilogue.steps.len() + 1
     }
 
     /// The ALU operations that it takes.
     pub fn operations(&self) -> impl Iterator<Item = AluOp> + '_ {
         let scaled = self.factors.iter().any(|&f| f != 1);
         let scale = scaled.then_some(AluOp::Mul);
-        let epilogue = self.epilogue.iter().map(|step| step.op);
+        let epilogue = self.epilogue.steps.iter().map(|step| step.op);
         scale.into_iter().chain([AluOp::Add]).chain(epilogue)
     }
 }
@@ -154,7 +154,7 @@ pub fn select(
         lo: add.lo,
         hi: add.hi,
     };
-    let epilogue = epilogue::select(&requant, &vec![sum; lanes], design.acc_bits())
+    let epilogue = Epilogue::new(&requant, &vec![sum; lanes], design)
         .map_err(|e: EpilogueError| e.to_string())?;
     Ok(AddSteps {
         entry,
@@ -180,16 +180,7 @@ pub fn naive(name: &str, shape: &AddShape, steps: &AddSteps, design: &Design) ->
         let dtype = dtype(design.wgt_bits());
         program = program.param(Direction::In, IDENTITY, dtype, dims(&[1, bo, bi]));
     }
-    let vectors = stages::vectors(&steps.epilogue);
-    if vectors > 0 {
-        let wide = dtype(design.acc_bits());
-        program = program.param(
-            Direction::In,
-            stages::VECTORS,
-            wide,
-            dims(&[c, vectors, b, bo]),
-        );
-    }
+    program = stages::params(program, &steps.epilogue, c, design);
     program = program.param(Direction::Out, "y", narrow, bordered(2));
 
     let extents = [n, c, h, w, b, bo];
@@ -254,14 +245,15 @@ pub fn naive(name: &str, shape: &AddShape, steps: &AddSteps, design: &Design) ->
             value,
         }
     });
-    stages::append_steps(&mut program, stage, &extents, &steps.epilogue);
-    let last = stage + steps.epilogue.len();
-    let value = Access::new("acc", stages::index(last)).read().cast(narrow);
-    let store = Stmt::Assign {
-        dst: Access::new("y", inside(2, last)),
-        value,
-    };
-    program.body.extend(stages::nest(last, &extents, store));
+    let [top, left, ..] = shape.borders[2];
+    stages::append_epilogue(
+        &mut program,
+        stage,
+        &extents,
+        &steps.epilogue,
+        [top, left],
+        design,
+    );
 
     for temporary in ["addend", "acc"] {
         let wide = dtype(design.acc_bits());

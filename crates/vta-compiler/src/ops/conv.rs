@@ -6,7 +6,7 @@ use vta_tir::{Access, Buffer, DType, Direction, Expr, Program, Scope, Stmt, Valu
 
 use super::pooled::{Pooling, SUMS};
 use super::stages;
-use crate::epilogue::Step;
+use crate::epilogue::Epilogue;
 
 /// Name of the parameter that holds the weights.
 pub const WEIGHTS: &str = "w";
@@ -170,9 +170,8 @@ impl ConvShape {
 /// Names of the parameters of a residual: the activation and its weights.
 pub const RESIDUAL: [&str; 2] = ["r", "d"];
 
-/// The naive program: parameters `x`, `w`, `r` and `d` for a residual, the epilogue's vectors `p` if it has
-/// any, and `y`.
-pub fn naive(name: &str, shape: &ConvShape, steps: &[Step], design: &Design) -> Program {
+/// The naive program: parameters `x`, `w`, `r` and `d` for a residual, what the epilogue reads, and `y`.
+pub fn naive(name: &str, shape: &ConvShape, epilogue: &Epilogue, design: &Design) -> Program {
     let (b, bi, bo) = (design.batch(), design.block_in(), design.block_out());
     let [batches, blocks, ih, iw] = shape.input;
     let [_, co, oh, ow] = shape.output;
@@ -208,16 +207,7 @@ pub fn naive(name: &str, shape: &ConvShape, steps: &[Step], design: &Design) -> 
             )
             .param(Direction::In, weight, wgt, dims(&[co, *passes, bo, bo]));
     }
-    let vectors = stages::vectors(steps);
-    if vectors > 0 {
-        let shape = dims(&[co, vectors, b, bo]);
-        program = program.param(
-            Direction::In,
-            stages::VECTORS,
-            dtype(design.acc_bits()),
-            shape,
-        );
-    }
+    program = stages::params(program, epilogue, co, design);
     let out = dims(&[batches, co, rows, cols, b, bo]);
     program = program.param(Direction::Out, "y", dtype(design.out_bits()), out);
 
@@ -268,19 +258,7 @@ pub fn naive(name: &str, shape: &ConvShape, steps: &[Step], design: &Design) -> 
         pool.append(&mut program, 2, [batches, co, b, bo]);
     }
     let first = shape.sum_stages();
-    stages::append_steps(&mut program, first, &results, steps);
-
-    let last = first + steps.len();
-    let mut to = stages::index(last);
-    to[2] = to[2].clone() + top as i64;
-    to[3] = to[3].clone() + left as i64;
-    let value = Access::new("acc", stages::index(last)).read();
-    let value = value.cast(dtype(design.out_bits()));
-    let store = Stmt::Assign {
-        dst: Access::new("y", to),
-        value,
-    };
-    program.body.extend(stages::nest(last, &results, store));
+    stages::append_epilogue(&mut program, first, &results, epilogue, [top, left], design);
 
     let sums = shape.pool.as_ref().map(|_| (SUMS, extents));
     for (name, extents) in sums.into_iter().chain([("acc", results)]) {

@@ -7,7 +7,7 @@ use vta_tir::{Access, Buffer, DType, Direction, Expr, Program, Scope, Stmt, Valu
 use super::add::{Entry, IDENTITY};
 use super::conv::ConvShape;
 use super::stages;
-use crate::epilogue::{self, Operand, Step};
+use crate::epilogue::{Epilogue, Operand, Step};
 
 /// How the values under a window are brought together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,8 +27,8 @@ pub struct PoolSteps {
     pub taps: Taps,
     /// Steps between the reset and the first value.
     pub first: Vec<Step>,
-    /// Steps on the result.
-    pub epilogue: Vec<Step>,
+    /// What follows the result.
+    pub epilogue: Epilogue,
 }
 
 impl PoolSteps {
@@ -49,7 +49,7 @@ impl PoolSteps {
         Ok(PoolSteps {
             taps,
             first: first.into_iter().collect(),
-            epilogue: Vec::new(),
+            epilogue: Epilogue::default(),
         })
     }
 
@@ -65,8 +65,7 @@ impl PoolSteps {
             Entry::required(design)?;
             Taps::Alu(AluOp::Add)
         };
-        let epilogue =
-            epilogue::select(requant, bounds, design.acc_bits()).map_err(|e| e.to_string())?;
+        let epilogue = Epilogue::new(requant, bounds, design).map_err(|e| e.to_string())?;
         Ok(PoolSteps {
             taps,
             first: Vec::new(),
@@ -89,7 +88,7 @@ impl PoolSteps {
 
     /// The stage that stores the result.
     pub fn last_stage(&self) -> usize {
-        self.tap_stage() + 1 + usize::from(self.taps == Taps::GemmMax) + self.epilogue.len()
+        self.tap_stage() + 1 + usize::from(self.taps == Taps::GemmMax) + self.epilogue.steps.len()
     }
 
     /// The ALU operations that it takes.
@@ -99,7 +98,11 @@ impl PoolSteps {
             Taps::GemmMax => Some(AluOp::Max),
             Taps::Gemm => None,
         };
-        let steps = self.first.iter().chain(&self.epilogue).map(|step| step.op);
+        let steps = self
+            .first
+            .iter()
+            .chain(&self.epilogue.steps)
+            .map(|step| step.op);
         steps.chain(taps)
     }
 }
@@ -121,11 +124,7 @@ pub fn naive(name: &str, shape: &ConvShape, steps: &PoolSteps, design: &Design) 
         let weights = dtype(design.wgt_bits());
         program = program.param(Direction::In, IDENTITY, weights, dims(&[1, bo, bi]));
     }
-    let vectors = stages::vectors(&steps.epilogue);
-    if vectors > 0 {
-        let shape = dims(&[c, vectors, b, bo]);
-        program = program.param(Direction::In, stages::VECTORS, wide, shape);
-    }
+    program = stages::params(program, &steps.epilogue, c, design);
     program = program.param(
         Direction::Out,
         "y",
@@ -187,16 +186,15 @@ pub fn naive(name: &str, shape: &ConvShape, steps: &PoolSteps, design: &Design) 
     program.body.extend(taps);
 
     let last = steps.last_stage();
-    let first_step = last - steps.epilogue.len();
-    stages::append_steps(&mut program, first_step, &extents, &steps.epilogue);
-    let mut to = stages::index(last);
-    to[2] = to[2].clone() + top as i64;
-    to[3] = to[3].clone() + left as i64;
-    let store = Stmt::Assign {
-        dst: Access::new("y", to),
-        value: acc(last).read().cast(narrow),
-    };
-    program.body.extend(stages::nest(last, &extents, store));
+    let first_step = last - steps.epilogue.steps.len();
+    stages::append_epilogue(
+        &mut program,
+        first_step,
+        &extents,
+        &steps.epilogue,
+        [top, left],
+        design,
+    );
 
     let mut temporaries = vec![Buffer::new("acc", Scope::Dram, wide, dims(&extents))];
     if steps.taps == Taps::GemmMax {

@@ -15,9 +15,9 @@ use super::add::{AddSteps, Entry, IDENTITY};
 use super::conv::{ConvShape, RESIDUAL, WEIGHTS};
 use super::pool::{PoolSteps, Taps};
 use super::pooled::{Pooling, SUMS};
-use super::stages::{self, VECTORS, name};
+use super::stages::{self, RECORDS, VECTORS, name};
 use super::tiling::{AddTile, ConvTile};
-use crate::epilogue::Step;
+use crate::epilogue::Epilogue;
 
 /// Loops that every stage has in common once it is tiled: batch block, and the tiles.
 const OUTER: usize = 4;
@@ -30,15 +30,15 @@ pub fn conv(
     mut p: Program,
     shape: &ConvShape,
     tile: &ConvTile,
-    steps: &[Step],
+    epilogue: &Epilogue,
     design: &Design,
 ) -> Result<Program, ScheduleError> {
     if let Some(pool) = &shape.pool {
-        return pooled(p, shape, pool, tile, steps, design);
+        return pooled(p, shape, pool, tile, epilogue, design);
     }
     let geometry = geometry(design);
     let first = shape.sum_stages();
-    let last = first + steps.len();
+    let last = first + epilogue.steps.len();
     let order = if tile.channels_last {
         ["y", "x", "c"]
     } else {
@@ -82,10 +82,8 @@ pub fn conv(
         let weight = cached(&mut p, weight, "c0o", Scope::Wgt)?;
         twice.extend([(activation, tile.twice.inp), (weight, tile.twice.wgt)]);
     }
-    if stages::vectors(steps) > 0 {
-        let vectors = cached(&mut p, VECTORS, "c0o", Scope::Acc)?;
-        twice.push((vectors, tile.twice.acc));
-    }
+    let operands = operands_of(&mut p, epilogue, "c0o")?;
+    twice.extend(operands.into_iter().map(|name| (name, tile.twice.acc)));
     for (buffer, _) in twice.iter().filter(|(_, twice)| *twice) {
         double_buffer(&mut p, buffer)?;
     }
@@ -96,7 +94,7 @@ pub fn conv(
     for stage in first..last {
         tensorize(&mut p, &name("b", stage), Tensor::Alu, &geometry)?;
     }
-    dma(&mut p, &format!("{}i", name("c", last)))?;
+    stored(&mut p, epilogue, last)?;
     Ok(p)
 }
 
@@ -107,12 +105,12 @@ fn pooled(
     shape: &ConvShape,
     pool: &Pooling,
     tile: &ConvTile,
-    steps: &[Step],
+    epilogue: &Epilogue,
     design: &Design,
 ) -> Result<Program, ScheduleError> {
     let geometry = geometry(design);
     let first = shape.sum_stages();
-    let (by_row, last) = (2 + pool.row_stages(), first + steps.len());
+    let (by_row, last) = (2 + pool.row_stages(), first + epilogue.steps.len());
     for stage in 2..=last {
         let columns = if stage < by_row {
             pool.input[1]
@@ -150,9 +148,7 @@ fn pooled(
             tile.twice.wgt,
         ),
     ];
-    if stages::vectors(steps) > 0 {
-        cached(&mut p, VECTORS, "c2o", Scope::Acc)?;
-    }
+    operands_of(&mut p, epilogue, "c2o")?;
     for (buffer, _) in operands.iter().filter(|(_, twice)| *twice) {
         double_buffer(&mut p, buffer)?;
     }
@@ -165,7 +161,7 @@ fn pooled(
         };
         tensorize(&mut p, &name("b", stage), kind, &geometry)?;
     }
-    dma(&mut p, &format!("{}i", name("c", last)))?;
+    stored(&mut p, epilogue, last)?;
     Ok(p)
 }
 
@@ -207,16 +203,14 @@ pub fn add(
             }
         }
     }
-    if stages::vectors(&steps.epilogue) > 0 {
-        tiles.push(cached(&mut p, VECTORS, "c0o", Scope::Acc)?);
-    }
+    tiles.extend(operands_of(&mut p, &steps.epilogue, "c0o")?);
     if tile.twice {
         tiles.iter().try_for_each(|t| double_buffer(&mut p, t))?;
     }
     for stage in entry..last {
         tensorize(&mut p, &name("b", stage), Tensor::Alu, &geometry)?;
     }
-    dma(&mut p, &format!("{}i", name("c", last)))?;
+    stored(&mut p, &steps.epilogue, last)?;
     Ok(p)
 }
 
@@ -259,9 +253,7 @@ pub fn pool(
             cached(&mut p, IDENTITY, "n0", Scope::Wgt)?;
         }
     }
-    if stages::vectors(&steps.epilogue) > 0 {
-        tiles.push(cached(&mut p, VECTORS, "c0o", Scope::Acc)?);
-    }
+    tiles.extend(operands_of(&mut p, &steps.epilogue, "c0o")?);
     if tile.twice {
         tiles.iter().try_for_each(|t| double_buffer(&mut p, t))?;
     }
@@ -274,7 +266,7 @@ pub fn pool(
         };
         tensorize(&mut p, &name("b", stage), kind, &geometry)?;
     }
-    dma(&mut p, &format!("{}i", name("c", last)))?;
+    stored(&mut p, &steps.epilogue, last)?;
     Ok(p)
 }
 
@@ -294,6 +286,32 @@ fn tiled(p: &mut Program, stage: usize, factors: [usize; 3]) -> Result<(), Sched
 fn merged(p: &mut Program, first: usize, last: usize) -> Result<(), ScheduleError> {
     let outer = name("n", first);
     (first + 1..=last).try_for_each(|stage| fuse_nests(p, &outer, &name("n", stage), OUTER))
+}
+
+/// Caches what an epilogue reads in one iteration of the loop over `at`; gives the caches.
+fn operands_of(
+    p: &mut Program,
+    epilogue: &Epilogue,
+    at: &str,
+) -> Result<Vec<String>, ScheduleError> {
+    let mut caches = Vec::new();
+    if stages::vectors(&epilogue.steps) > 0 {
+        caches.push(cached(p, VECTORS, at, Scope::Acc)?);
+    }
+    if !epilogue.records.is_empty() {
+        caches.push(cached(p, RECORDS, at, Scope::Rqt)?);
+    }
+    Ok(caches)
+}
+
+/// Makes transfers of stage `last`, the store: of a tile, or, where it rescales, of a channel block.
+fn stored(p: &mut Program, epilogue: &Epilogue, last: usize) -> Result<(), ScheduleError> {
+    let dim = if epilogue.records.is_empty() {
+        "c"
+    } else {
+        "y"
+    };
+    dma(p, &format!("{}i", name(dim, last)))
 }
 
 /// Caches what one iteration of the loop over `at` reads of `buffer`, brought in by DMA; gives the cache.

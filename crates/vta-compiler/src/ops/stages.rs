@@ -3,16 +3,20 @@
 //! Every stage is a perfect nest over the same six dimensions, its loop variables told apart by
 //! the stage's number: `n0 c0 y0 x0 b0 l0`, `n1 c1 ...`.
 
-use vta_isa::AluOp;
-use vta_tir::{Access, AluOp as TirOp, Expr, Program, Stmt, Value, ValueOp, var};
+use vta_isa::{AluOp, Design};
+use vta_tir::intrinsics::{RECORD_WORDS, requantized};
+use vta_tir::{Access, AluOp as TirOp, DType, Direction, Expr, Program, Stmt, Value, ValueOp, var};
 
-use crate::epilogue::{Operand, Step};
+use crate::epilogue::{Epilogue, Operand, Step};
 
 /// Dimensions of a blocked activation: batch block, channel block, row, column, batch lane, lane.
 pub const DIMS: [&str; 6] = ["n", "c", "y", "x", "b", "l"];
 
 /// Name of the parameter that holds the per-channel vectors.
 pub const VECTORS: &str = "p";
+
+/// Name of the parameter that holds what the store rescales channels by.
+pub const RECORDS: &str = "q";
 
 /// The loop variable of `dim` in stage `stage`.
 pub fn name(dim: &str, stage: usize) -> String {
@@ -63,6 +67,58 @@ pub fn append_steps(program: &mut Program, first: usize, extents: &[usize; 6], s
             .body
             .extend(nest(stage, extents, Stmt::Assign { dst: at(), value }));
     }
+}
+
+/// Declares the parameters that an epilogue over `blocks` channel blocks reads: [`VECTORS`] if it has any, and
+/// [`RECORDS`], `[channel block, lane, word]`.
+pub fn params(
+    mut program: Program,
+    epilogue: &Epilogue,
+    blocks: usize,
+    design: &Design,
+) -> Program {
+    let dims = |d: &[usize]| d.iter().map(|&e| Expr::from(e as i64)).collect::<Vec<_>>();
+    let (batch, lanes) = (design.batch(), design.block_out());
+    let vectors = vectors(&epilogue.steps);
+    if vectors > 0 {
+        let dtype = DType::of_bits(design.acc_bits()).expect("a design's width");
+        let shape = dims(&[blocks, vectors, batch, lanes]);
+        program = program.param(Direction::In, VECTORS, dtype, shape);
+    }
+    if !epilogue.records.is_empty() {
+        let shape = dims(&[blocks, lanes, RECORD_WORDS as usize]);
+        program = program.param(Direction::In, RECORDS, DType::I32, shape);
+    }
+    program
+}
+
+/// Appends the stages of an epilogue from stage `first` on: its steps, then the store of `acc`, rescaled where it has records, to
+/// `y`, whose data begin in row and column `origin`.
+pub fn append_epilogue(
+    program: &mut Program,
+    first: usize,
+    extents: &[usize; 6],
+    epilogue: &Epilogue,
+    origin: [usize; 2],
+    design: &Design,
+) {
+    append_steps(program, first, extents, &epilogue.steps);
+    let last = first + epilogue.steps.len();
+    let mut to = index(last);
+    for (at, origin) in to[2..4].iter_mut().zip(origin) {
+        *at = at.clone() + origin as i64;
+    }
+    let mut value = Access::new("acc", index(last)).read();
+    if !epilogue.records.is_empty() {
+        let [_, c, _, _, _, lane] = DIMS.map(|d| var(name(d, last)));
+        let word = |i: i64| Access::new(RECORDS, [c.clone(), lane.clone(), i.into()]).read();
+        value = requantized(value, word);
+    }
+    let store = Stmt::Assign {
+        dst: Access::new("y", to),
+        value: value.cast(DType::of_bits(design.out_bits()).expect("a design's width")),
+    };
+    program.body.extend(nest(last, extents, store));
 }
 
 /// The operation on values that an ALU operation performs in every lane.

@@ -184,7 +184,7 @@ pub fn pooled(
     for (co, y) in product(&parts(co), &parts(rows)) {
         let sums = pool.rows(y);
         let acc = co * (sums * ow + y * columns + vectors);
-        if acc > depth(MemType::Acc) {
+        if acc > depth(MemType::Acc) || !holds_records(design, co) {
             continue;
         }
         for (ci, places) in product(&parts(ci), &[[2, 2], [2, 1], [1, 1]]) {
@@ -288,6 +288,7 @@ impl ConvCost<'_> {
         inp * places(tile.twice.inp) <= depth(MemType::Inp)
             && wgt * places(tile.twice.wgt) <= depth(MemType::Wgt)
             && (acc + vectors) * places(tile.twice.acc) <= depth(MemType::Acc)
+            && holds_records(self.design, tile.co * places(tile.twice.acc))
     }
 
     /// The ways to take tiles of one size.
@@ -372,6 +373,12 @@ impl ConvCost<'_> {
     }
 }
 
+/// Whether the records of so many channel blocks fit the table of a design whose stores rescale.
+fn holds_records(design: &Design, blocks: usize) -> bool {
+    let entries = design.requant_entries() as usize;
+    entries == 0 || blocks <= entries
+}
+
 /// Cycles that the bus takes for an element.
 fn beats(design: &Design, mem: MemType) -> u64 {
     (design.elem_bytes(mem) as u64).div_ceil(design.bus_bytes() as u64)
@@ -434,7 +441,7 @@ pub fn add(
     design: &Design,
     overlap: bool,
 ) -> Vec<Fit<AddTile>> {
-    let vectors = stages::vectors(&steps.epilogue);
+    let vectors = stages::vectors(&steps.epilogue.steps);
     let passes = steps.stages() as u64;
     elementwise(shape.extents, vectors, passes, design, overlap, |tile| {
         let operands = 2 * tile.c * tile.y * tile.x;
@@ -458,7 +465,7 @@ pub fn pool(
     design: &Design,
     overlap: bool,
 ) -> Vec<Fit<AddTile>> {
-    let vectors = stages::vectors(&steps.epilogue);
+    let vectors = stages::vectors(&steps.epilogue.steps);
     let window: usize = shape.kernel.iter().product();
     let passes = (window + steps.last_stage()) as u64;
     elementwise(shape.output, vectors, passes, design, overlap, |tile| {
@@ -502,7 +509,9 @@ fn elementwise(
                     let (takes, places) = (takes(&tile), 1 + usize::from(twice));
                     let acc = (takes.acc + tc * vectors).saturating_mul(places);
                     let inp = takes.inp.saturating_mul(places);
-                    let fits_once = inp <= depth(MemType::Inp) && acc <= depth(MemType::Acc);
+                    let fits_once = inp <= depth(MemType::Inp)
+                        && acc <= depth(MemType::Acc)
+                        && holds_records(design, tc * places);
                     if (twice && !overlap) || !fits_once {
                         continue;
                     }

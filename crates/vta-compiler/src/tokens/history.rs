@@ -12,9 +12,9 @@ use crate::emit::{Command, Folded};
 /// Bytes of DRAM that are told apart: a few elements.
 const STRETCH: u64 = 64;
 
-/// Whether a memory holds operands of the GEMM core, which the load module brings in.
-pub(super) fn is_operand(mem: MemType) -> bool {
-    matches!(mem, MemType::Inp | MemType::Wgt)
+/// Whether the load module fills a memory.
+pub(super) fn is_loaded(mem: MemType) -> bool {
+    matches!(mem, MemType::Inp | MemType::Wgt | MemType::Rqt)
 }
 
 /// A place that commands touch.
@@ -31,10 +31,11 @@ enum Place {
     Inp,
     Wgt,
     Acc,
+    Rqt,
     Dram,
 }
 
-const PLACES: usize = 4;
+const PLACES: usize = 5;
 
 /// By place: the last command of each module that read, and that wrote.
 #[derive(Default)]
@@ -96,8 +97,13 @@ impl History {
                 touch(place(*mem), on_chip(block), true);
                 self.rows(*mem, block, |at| touch(Place::Dram, at, false));
             }
-            Command::Store { block } => {
+            Command::Store { block, entry } => {
                 touch(Place::Acc, on_chip(block), false);
+                if let Some(entry) = entry {
+                    let records = self.design.block_out();
+                    let first = *entry as usize * records;
+                    touch(Place::Rqt, first..first + records, false);
+                }
                 self.rows(MemType::Out, block, |at| touch(Place::Dram, at, true));
             }
             Command::Gemm { reset, kernel } => {
@@ -131,6 +137,7 @@ fn place(mem: MemType) -> Place {
     match mem {
         MemType::Inp => Place::Inp,
         MemType::Wgt => Place::Wgt,
+        MemType::Rqt => Place::Rqt,
         _ => Place::Acc,
     }
 }

@@ -58,6 +58,21 @@ pub(crate) fn designs() -> Vec<Design> {
             ..base()
         },
         HwConfig {
+            features: ["requant_store"].map(String::from).into(),
+            ..base()
+        },
+        HwConfig {
+            features: ["requant_store"].map(String::from).into(),
+            log_batch: 1,
+            log_block_in: 3,
+            log_block_out: 4,
+            log_rqt_buff_size: 9,
+            log_inp_buff_size: 13,
+            log_wgt_buff_size: 15,
+            log_acc_buff_size: 14,
+            ..base()
+        },
+        HwConfig {
             alu_ops: ["min", "max", "add", "shr"].map(String::from).into(),
             ..base()
         },
