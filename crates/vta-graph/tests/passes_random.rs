@@ -50,11 +50,11 @@ fn options(dice: &mut Dice) -> QuantOptions {
             RangeMethod::Percentile(0.99),
         ]),
         scheme: dice.pick(&[Scheme::Symmetric, Scheme::Asymmetric]),
-        mode: dice.pick(&[
+        mode: Some(dice.pick(&[
             RequantMode::Multiply,
             RequantMode::ChannelShift,
             RequantMode::Shift,
-        ]),
+        ])),
         per_channel: dice.flag(),
         equalize: dice.flag(),
         correct_bias: dice.flag(),
@@ -156,7 +156,7 @@ proptest! {
         to_integers(&mut integer, &options.target).unwrap();
         integer.verify().unwrap();
 
-        if options.mode == RequantMode::Shift {
+        if options.mode() == RequantMode::Shift {
             for requant in layer_requants(&integer) {
                 let shift_alone = requant.mult == [1] || requant.shift == 0;
                 prop_assert!(shift_alone, "{requant:?}");
@@ -222,7 +222,7 @@ proptest! {
         prepare(&mut graph).unwrap();
         let x = inputs(&mut dice, &graph);
         let target = QuantTarget { inp_bits: 4, wgt_bits: 4, acc_bits: 16, residuals: true };
-        let options = QuantOptions { target, mode: RequantMode::Multiply, ..options(&mut dice) };
+        let options = QuantOptions { target, mode: Some(RequantMode::Multiply), ..options(&mut dice) };
         post_training(&graph, &[x], &options).unwrap().apply(&mut graph).unwrap();
         to_integers(&mut graph, &target).unwrap();
         graph.verify().unwrap();

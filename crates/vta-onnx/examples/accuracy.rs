@@ -109,7 +109,7 @@ fn arguments() -> Fallible<(QuantOptions, usize, Vec<String>)> {
                 }
             }
             "--symmetric" => options.scheme = Scheme::Symmetric,
-            "--shift" => options.mode = RequantMode::Shift,
+            "--shift" => options.mode = Some(RequantMode::Shift),
             "--no-equalize" => options.equalize = false,
             "--no-bias-correction" => options.correct_bias = false,
             "--bits" => {

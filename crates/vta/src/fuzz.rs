@@ -288,11 +288,11 @@ fn quantization(dice: &mut Dice, target: QuantTarget) -> QuantOptions {
         target,
         method: dice.pick(&methods),
         scheme: dice.pick(&[Scheme::Asymmetric, Scheme::Symmetric]),
-        mode: dice.pick(&[
+        mode: Some(dice.pick(&[
             RequantMode::ChannelShift,
             RequantMode::Multiply,
             RequantMode::Shift,
-        ]),
+        ])),
         equalize: dice.flag(),
         correct_bias: dice.flag(),
         per_channel: dice.range(0, 3) < 3,

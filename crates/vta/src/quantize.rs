@@ -4,10 +4,12 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use sha2::{Digest, Sha256};
 use vta_graph::passes::{to_integers, unsigned_to_signed};
-use vta_graph::quant::{QuantOptions, QuantReport, QuantTarget, post_training, report};
+use vta_graph::quant::{
+    QuantOptions, QuantReport, QuantTarget, RequantMode, post_training, report,
+};
 use vta_graph::text::{self, PrintOptions, RangesFile};
 use vta_graph::{DType, Data, Graph, Tensor, TensorType};
-use vta_isa::Design;
+use vta_isa::{Design, Feature};
 
 use crate::{Calibration, Error, Model, Options, Progress, Result};
 
@@ -45,8 +47,12 @@ pub fn quantize(model: &Model, options: &Options, progress: &dyn Progress) -> Re
         }
     };
     progress.stage("quantizing", 0);
+    // Where stores rescale, a multiplier costs no operation.
+    let multiplies = options.design.has(Feature::RequantStore);
+    let free = multiplies.then_some(RequantMode::Multiply);
     let quant = QuantOptions {
         target,
+        mode: options.quant.mode.or(free),
         ..options.quant
     };
     Ok(RangesFile {

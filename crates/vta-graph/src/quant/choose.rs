@@ -48,7 +48,7 @@ pub(super) fn stored_values(
     let value = |&v: &ValueId| {
         let interval = groups[plan.group(v).0 as usize].unwrap_or((0.0, 0.0));
         let mut quant = params(interval.0, interval.1, options.scheme, dtype);
-        if options.mode == RequantMode::Shift {
+        if options.mode() == RequantMode::Shift {
             let scale = up_to_power_of_two(quant.scale[0]);
             let stretched = quant.zero_point[0] as f32 * quant.scale[0] / scale;
             quant = Quant::per_tensor(scale, stretched.round_ties_even() as i32);
@@ -160,7 +160,7 @@ impl Layer<'_> {
     fn scales(&self, weight: &Tensor, bias: &[f32]) -> Option<Vec<f64>> {
         let target = &self.options.target;
         let (sx, sy) = (f64::from(self.x.scale[0]), f64::from(self.y_scale));
-        if self.options.mode == RequantMode::Shift {
+        if self.options.mode() == RequantMode::Shift {
             let shift = f64::from(target.max_shift(self.activation));
             // sx * sw / sy = 2^-k for the largest k with which all weights are covered.
             let covering = weight::covering_scale(weight, self.weight);
@@ -174,7 +174,7 @@ impl Layer<'_> {
         let residual = self.residual.map(f64::from);
         let reserved = residual.map_or(0, |_| most * (hi - lo));
         let limits = Limits {
-            multiples: match self.options.mode {
+            multiples: match self.options.mode() {
                 RequantMode::Multiply => Multiples::Whole,
                 _ => Multiples::PowersOfTwo,
             },

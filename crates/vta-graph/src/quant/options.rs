@@ -27,8 +27,8 @@ pub struct QuantOptions {
     pub method: RangeMethod,
     /// Where zero lies.
     pub scheme: Scheme,
-    /// How scales are realized.
-    pub mode: RequantMode,
+    /// How scales are realized; by channel shifts if nothing is said.
+    pub mode: Option<RequantMode>,
     /// Whether the weights of a layer have a scale for each output channel, or one in all.
     pub per_channel: bool,
     /// Whether the ranges of channels are evened out between layers first.
@@ -45,7 +45,7 @@ impl Default for QuantOptions {
             target: QuantTarget::default(),
             method: RangeMethod::Mse,
             scheme: Scheme::Asymmetric,
-            mode: RequantMode::ChannelShift,
+            mode: None,
             per_channel: true,
             equalize: true,
             correct_bias: true,
@@ -54,9 +54,14 @@ impl Default for QuantOptions {
 }
 
 impl QuantOptions {
+    /// How scales are realized.
+    pub fn mode(&self) -> RequantMode {
+        self.mode.unwrap_or(RequantMode::ChannelShift)
+    }
+
     /// Whether residuals may be added to the sums of convolutions.
     pub(super) fn adds_residuals(&self) -> bool {
-        self.target.residuals && self.mode != RequantMode::Shift
+        self.target.residuals && self.mode() != RequantMode::Shift
     }
 }
 
@@ -74,7 +79,7 @@ impl fmt::Display for QuantOptions {
             RangeMethod::Mse => write!(f, "ranges of least squared error"),
             RangeMethod::Entropy => write!(f, "ranges of least divergence"),
         }?;
-        let weights = match (self.mode, self.per_channel) {
+        let weights = match (self.mode(), self.per_channel) {
             (RequantMode::Shift, _) => "shift",
             (RequantMode::Multiply, true) => "multiply and shift for each channel",
             (RequantMode::Multiply, false) => "multiply and shift for each layer",

@@ -72,7 +72,7 @@ struct Quantization {
     /// Where zero lies in the integers [default: asymmetric].
     #[arg(long, value_name = "SCHEME")]
     zero: Option<Zero>,
-    /// How scales are carried out [default: channel-shift].
+    /// How scales are carried out [default: channel-shift, or multiply on designs with requant_store].
     #[arg(long, value_name = "HOW")]
     requant: Option<Requant>,
     /// Give all weights of a layer one scale, not one for each output channel.
@@ -166,7 +166,7 @@ impl Quantization {
                 Zero::Symmetric => Scheme::Symmetric,
                 Zero::Asymmetric => Scheme::Asymmetric,
             }),
-            mode: self.requant.map_or(default.mode, |requant| match requant {
+            mode: self.requant.map(|requant| match requant {
                 Requant::Multiply => RequantMode::Multiply,
                 Requant::ChannelShift => RequantMode::ChannelShift,
                 Requant::Shift => RequantMode::Shift,
