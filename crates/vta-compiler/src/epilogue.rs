@@ -22,6 +22,7 @@
 use vta_graph::Requant;
 use vta_graph::quant::SHIFT_IMM_MAX;
 use vta_isa::{AluOp, ChannelRequant, Design, Feature};
+use vta_tir::intrinsics::ADDEND_LIMIT;
 
 /// The second operand of an ALU step.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,8 +63,8 @@ impl Epilogue {
         design: &Design,
     ) -> Result<Self, EpilogueError> {
         accumulators_fit(bounds, design.acc_bits())?;
-        let records = records(requant, bounds.len());
-        match records.filter(|_| design.has(Feature::RequantStore)) {
+        let rescales = design.has(Feature::RequantStore);
+        match rescales.then(|| records(requant, bounds.len())).flatten() {
             Some(records) => Ok(Epilogue {
                 steps: Vec::new(),
                 records,
@@ -157,7 +158,7 @@ fn records(requant: &Requant, channels: usize) -> Option<Vec<ChannelRequant>> {
     );
     let record = |c: usize| {
         let add = per_channel(&requant.add, c);
-        (add.abs() < 1 << 61).then_some(ChannelRequant {
+        (add.unsigned_abs() < ADDEND_LIMIT).then_some(ChannelRequant {
             add,
             mult: per_channel(&requant.mult, c),
             shift,

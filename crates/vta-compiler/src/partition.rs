@@ -13,7 +13,7 @@ use vta_graph::{
     BlockedLayout, DType, Graph, Node, NodeId, Op, PackedConv, PackedPool, PoolAttrs, Requant,
     ValueId,
 };
-use vta_isa::{AluOp, Design, MemType};
+use vta_isa::{AluOp, Design, Feature, MemType};
 
 use crate::epilogue::Epilogue;
 use crate::ops::add::{self, AddShape, AddSteps, Entry};
@@ -76,6 +76,10 @@ pub fn partition(graph: &Graph, design: &Design, options: &CompileOptions) -> Pa
         }
         if let Some(why) = options.offload.refusal(&node.op) {
             out.host.insert(id, why.to_owned());
+            continue;
+        }
+        if let Some(why) = unknown_signs(&node.op, design) {
+            out.host.insert(id, why);
             continue;
         }
         match &node.op {
@@ -142,6 +146,20 @@ pub fn partition(graph: &Graph, design: &Design, options: &CompileOptions) -> Pa
     out
 }
 
+/// Why an operator that computes on integers cannot run on a design whose operands are signs: quantization
+/// makes 1-bit integers of 0 and -1.
+fn unknown_signs(op: &Op, design: &Design) -> Option<String> {
+    let mut signs = [Feature::SignInp, Feature::SignWgt].into_iter();
+    let feature = signs.find(|&feature| design.has(feature))?;
+    let computes = matches!(
+        op,
+        Op::QConv(..) | Op::QSumPool(..) | Op::MaxPool(..) | Op::QAdd(..) | Op::Concat { .. }
+    );
+    computes.then(|| {
+        format!("the design reads 1-bit operands as signs (`{feature}`), the network as 0 and -1")
+    })
+}
+
 /// Why an operator that is no convolution, addition or pooling runs on the host.
 pub fn host_reason(op: &Op) -> &'static str {
     match op {
@@ -188,6 +206,7 @@ fn conv(
     };
     let (requantize, requant) = requantized(graph, sums_node, readers, design)?;
     width("input", graph.value(x).ty.dtype, design.inp_bits())?;
+    padded_alike(graph, x)?;
     let (smallest, largest) = DType::signed(design.wgt_bits())
         .and_then(DType::range)
         .expect("a design's width");
@@ -219,6 +238,11 @@ fn conv(
     let mut passes = 0;
     if let Op::QAccumulate { mult, zero_point } = &sums_node.op {
         let factors = pack::each(mult, sums.len());
+        if weight.dtype() == DType::I1 {
+            return Err(
+                "its weights are i1, of which none is 1, to add a residual with".to_string(),
+            );
+        }
         let range = addend(graph, sums_node.inputs[1], ranges, design)?;
         for (sum, &factor) in raw.iter_mut().zip(&factors) {
             *sum = (sum.0 + range.0 * factor, sum.1 + range.1 * factor);
@@ -440,6 +464,7 @@ fn sum_pool(
         unreachable!("a qsum_pool")
     };
     let (requantize, requant) = requantized(graph, node, readers, design)?;
+    padded_alike(graph, node.inputs[0])?;
     let (packed, (low, high)) = pool(graph, node, attrs, ranges, design)?;
     let [_, channels, ..] = packed.out_shape;
     let folded = pack::sum_pool_requant(
@@ -520,6 +545,14 @@ fn runs_pool(packed: &PackedPool, steps: &PoolSteps, design: &Design) -> Result<
 
 fn window_too_large([kh, kw]: [usize; 2]) -> String {
     format!("the values under one of its {kh}x{kw} windows do not fit the scratchpads")
+}
+
+/// Whether all that pads `x` does it with one value.
+fn padded_alike(graph: &Graph, x: ValueId) -> Result<(), String> {
+    if pack::is_padded_alike(graph, x) {
+        return Ok(());
+    }
+    Err("its input is padded with different zero points, and a tensor has one border".to_string())
 }
 
 /// The layout of a tensor without a border, in blocks of `lanes` channels.

@@ -2,7 +2,7 @@
 //!
 //! An operator offers candidates, the most promising ones first, each with a bound on its cycles that nothing
 //! but arithmetic was needed for. The first ones are lowered to streams of their own and timed by the cycle
-//! simulator; what could not beat the best so far, by its bound, is not. Operators with equal nests are searched
+//! simulator; what by its bound can hardly beat the best so far is not. Operators with equal nests are searched
 //! once. The choice depends on nothing else: not on the machine, the number of its processors or the clock.
 //!
 //! What is timed is the operator after itself, as layers of a network follow one another: its activations are there
@@ -33,7 +33,7 @@ const LATENCY: u32 = 32;
 pub(crate) struct Candidate {
     /// The schedule, unlike all others of the operator.
     pub(crate) text: String,
-    /// Cycles that it cannot do without.
+    /// About the cycles that it cannot do without.
     pub(crate) bound: u64,
 }
 

@@ -34,9 +34,12 @@ impl Geometry {
 /// Words of 32 bits in the record by which a store rescales a channel.
 pub const RECORD_WORDS: i64 = 4;
 
+/// What the magnitude of a record's addend stays below.
+pub const ADDEND_LIMIT: u64 = 1 << 61;
+
 /// What a store makes of `x` by a record, given as its words: `clamp((x * mult + add) >> shift, lo, hi)`. The first two words are
 /// the addend, low bits first, the third is the multiplier, and the last one's bytes are shift, lowest and highest result.
-/// Addends stay below 2^62, so that no sum passes 64 bits.
+/// Addends stay below [`ADDEND_LIMIT`], so that no sum passes 64 bits.
 pub fn requantized(x: Value, word: impl Fn(i64) -> Value) -> Value {
     use ValueOp::{Add, Max, Min, Mul, Shr, Sub};
     let byte = |i: i64| word(3).bin(Shr, 8 * i - 56).bin(Shr, 56);

@@ -5,8 +5,8 @@ use std::fmt;
 
 use crate::bounds::LoopNest;
 use crate::expr::{Expr, Name};
-use crate::intrinsics::Geometry;
-use crate::program::{Buffer, Direction, ELEM_RANK, Program, Scope};
+use crate::intrinsics::{Geometry, RECORD_WORDS};
+use crate::program::{Buffer, DType, Direction, ELEM_RANK, Program, Scope};
 use crate::region::Use;
 use crate::stmt::{Operand, Stmt};
 use crate::text::is_name;
@@ -219,6 +219,10 @@ impl<'a> Checker<'a> {
                     let table = self.operand(by, Scope::Rqt)?;
                     if !table.elem()[0].same_as(&from.elem()[1]) {
                         return Err("there is not a record for each column".into());
+                    }
+                    let words = table.elem()[1].as_const();
+                    if table.dtype != DType::I32 || words != Some(RECORD_WORDS) {
+                        return Err(format!("a record is {RECORD_WORDS} words of i32"));
                     }
                 }
                 if to.dtype > from.dtype {

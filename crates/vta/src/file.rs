@@ -25,6 +25,7 @@ pub fn read_text(path: &Path) -> Result<String> {
 pub fn read_records(path: &Path) -> Result<Records> {
     if !path.exists() {
         try_write(path)?;
+        return Ok(Records::default());
     }
     let records = read_text(path)?.parse::<Records>();
     records.map_err(|error| {
@@ -39,10 +40,15 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     fs::write(path, bytes).map_err(cannot_write(path))
 }
 
-/// Finds out whether a file can be written, before the work whose result it is to hold; leaves it as it is.
+/// Finds out whether a file can be written, before the work whose result it is to hold; leaves everything as it is.
 pub fn try_write(path: &Path) -> Result<()> {
+    let is_new = !path.exists();
     let file = fs::File::options().append(true).create(true).open(path);
-    file.map(|_| ()).map_err(cannot_write(path))
+    file.map_err(cannot_write(path))?;
+    if is_new {
+        fs::remove_file(path).map_err(cannot_write(path))?;
+    }
+    Ok(())
 }
 
 pub(crate) fn cannot_write(path: &Path) -> impl FnOnce(io::Error) -> Error {

@@ -11,7 +11,7 @@ use vta_graph::quant::{QuantOptions, QuantTarget, RangeMethod, RequantMode, Sche
 use vta_graph::random::float::{self, Size};
 use vta_graph::random::{Dice, inputs, integer, quantized, shrink};
 use vta_graph::text::{self, PrintOptions};
-use vta_graph::{Graph, Tensor, interp};
+use vta_graph::{Graph, Op, Tensor, interp};
 use vta_isa::Design;
 use vta_program::{Place, Program};
 use vta_sim::{MemoryModel, Order};
@@ -124,7 +124,7 @@ impl Runs {
 }
 
 impl Fuzz {
-    /// Runs the networks of `seeds`; ends at the first that differs, which is the same on any number of
+    /// Runs all networks of `seeds`; of those that differ takes the first, which is the same on any number of
     /// threads, and makes it small.
     pub fn run(
         &self,
@@ -211,6 +211,15 @@ impl Fuzz {
 /// Text that is no network; a difference, which is a bug.
 pub fn rerun(network: &str, design: &Design, seeds: Range<u64>) -> Result<Runs> {
     let graph = text::parse(network).map_err(|e| Error::input(e.to_string()))?;
+    let is_packed =
+        |op: &Op| matches!(op, Op::Pack(_) | Op::Unpack { .. }) || op.name().starts_with("vta.");
+    if let Some(node) = graph.nodes.iter().find(|n| is_packed(&n.op)) {
+        let (name, op) = (&node.name, node.op.name());
+        return Err(Error::input(format!(
+            "node `{name}`, {op}: the network is packed already"
+        ))
+        .help("give the graph as it was before `pack`"));
+    }
     let mut runs = Runs::default();
     for seed in seeds {
         let ran = agree(&graph, &mut Dice::seeded(seed), design);

@@ -56,6 +56,11 @@ fn every_design_is_exact() {
                "LOG_INP_BUFF_SIZE": 13}"#,
             0.0,
         ),
+        (include_str!("../../../hardware/dv/designs/signs.json"), 0.0),
+        (
+            include_str!("../../../hardware/dv/designs/codesign.json"),
+            0.9,
+        ),
     ] {
         let design = HwConfig::from_json(config)
             .and_then(HwConfig::design)

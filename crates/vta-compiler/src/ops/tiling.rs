@@ -17,7 +17,8 @@ use crate::epilogue::Step;
 pub struct Fit<T> {
     /// The tile.
     pub tile: T,
-    /// Cycles that it cannot do without: those of the busiest module.
+    /// Cycles of the busiest module, as if all tiles were whole and began with nothing on chip: about what it cannot do
+    /// without.
     pub bound: u64,
     /// Cycles that it may take, with what does not overlap.
     pub estimate: u64,

@@ -106,6 +106,17 @@ fn zero_padding(op: &Op) -> Option<([usize; 4], i32)> {
     }
 }
 
+/// Whether the operators that pad `x` with its zero point agree on it.
+pub fn is_padded_alike(graph: &Graph, x: ValueId) -> bool {
+    let readers = graph.nodes.iter().filter(|n| n.inputs.first() == Some(&x));
+    let mut zero_points = readers
+        .filter_map(|n| zero_padding(&n.op))
+        .filter(|(pads, _)| *pads != [0; 4])
+        .map(|(_, zero_point)| zero_point);
+    let first = zero_points.next();
+    zero_points.all(|zero_point| Some(zero_point) == first)
+}
+
 /// What stands in the padding of a maximum over `x`, whose values are at least `low`: the zero
 /// point if another reader pads with it, since a tensor has one border, else the value nearest
 /// to 0 that never wins. `None` if that zero point could win.

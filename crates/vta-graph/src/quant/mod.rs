@@ -28,5 +28,7 @@ pub(crate) use plan::has_one_divisor;
 pub use quantization::{Quantization, QuantizedLayer, StoredValue, post_training};
 pub use range::{RangeMethod, Scheme};
 pub use report::{LayerError, QuantReport, report};
-pub(crate) use rescale::{Addend, Output, add_epilogue, requant, requant_shift, round_to};
+pub(crate) use rescale::{
+    Addend, Output, RESIDUAL_MIN, add_epilogue, requant, requant_shift, round_to,
+};
 pub use target::{QuantTarget, SHIFT_IMM_MAX};

@@ -12,6 +12,9 @@ const IMM_MAX: i64 = i16::MAX as i64;
 /// How close, relatively, a multiplier made of `f32` scales must come to a whole number to be one.
 const WHOLE_SLACK: f64 = 1e-6;
 
+/// Smallest factor of a residual: rounding a smaller one would cost more than the sum's last bit.
+pub(crate) const RESIDUAL_MIN: i32 = 8;
+
 /// A result as integers: its type, zero point, and the bounds that it is clamped to.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Output {

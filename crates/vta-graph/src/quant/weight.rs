@@ -1,5 +1,6 @@
 //! Symmetric integer weights.
 
+use super::rescale::RESIDUAL_MIN;
 use crate::{DType, Quant, Tensor};
 
 /// What the scales of a layer's weights must respect.
@@ -93,7 +94,7 @@ pub(super) fn suit_residual(scales: &mut [f64], ratio: f64, limits: &Limits, mos
         } else {
             multiplier
         };
-        if error(multiplier) > SLACK || factor > most {
+        if error(multiplier) > SLACK || !(f64::from(RESIDUAL_MIN)..=most).contains(&factor) {
             return false;
         }
         *scale = multiplier * step;

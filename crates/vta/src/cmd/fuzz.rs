@@ -60,7 +60,11 @@ enum Form {
 
 impl FuzzCommand {
     pub(super) fn run(self) -> Result<ExitCode> {
-        let seeds = self.seed..self.seed.saturating_add(self.networks);
+        let end = self.seed.checked_add(self.networks);
+        let end = end.ok_or_else(|| {
+            Error::input("seeds end before 2^64").help("lower --seed or --networks")
+        })?;
+        let seeds = self.seed..end;
         if let (Some(path), Some(config)) = (&self.network, &self.config) {
             let runs = rerun(&vta::read_text(path)?, &vta::design(config)?, seeds);
             self.print(&runs.map_err(|e| e.at(path.display()))?)?;

@@ -271,6 +271,11 @@ impl Compilation {
             Err(_) => None,
         };
         let calibration = match &self.calib {
+            _ if self.ranges.is_some() && model.is_quantized() => {
+                let name = &model.graph().name;
+                let error = Error::input(format!("the network `{name}` brings scales of its own"));
+                return Err(error.help("leave out --ranges"));
+            }
             _ if self.ranges.is_some() => self.ranges()?,
             _ if model.is_quantized() => Calibration::None,
             None => calibration(&model)?,

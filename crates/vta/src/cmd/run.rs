@@ -67,7 +67,10 @@ impl Input {
     pub(super) fn pick(&self, preprocess: &Preprocess, ty: &TensorType) -> Result<Option<Tensor>> {
         let path = match &self.input {
             None => return Ok(None),
-            &Some(Source::Synthetic(seed)) => return Samples::noise(seed, ty).get(0).map(Some),
+            &Some(Source::Synthetic(seed)) => {
+                let index = self.index.unwrap_or(0);
+                return Samples::noise(seed, ty).get(index).map(Some);
+            }
             Some(Source::Path(path)) => path,
         };
         let samples = Samples::open(path, preprocess, ty)?;

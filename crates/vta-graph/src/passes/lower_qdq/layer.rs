@@ -2,14 +2,11 @@
 
 use super::{Lowered, Lowering, Scale, dequantized, refuse};
 use crate::passes::rewrite::{Rewrite, Rewriter};
-use crate::quant::{requant, requant_shift};
+use crate::quant::{RESIDUAL_MIN, requant, requant_shift};
 use crate::{Node, Op, Tensor, ValueId};
 
 /// Steps of the result to one of the sum from which rounding a bias to the latter shows.
 const COARSE: f64 = 1.0 / 16.0;
-
-/// Smallest factor of a residual: rounding a smaller one would cost more than the sum's last bit.
-const RESIDUAL_MIN: i32 = 8;
 
 /// Constant weights and what their integers stand for.
 struct Weight {
