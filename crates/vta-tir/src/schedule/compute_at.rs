@@ -1,4 +1,5 @@
 use super::cache_read::extents;
+use super::sink_alloc::only_used_inside;
 use super::{
     ScheduleError, Step, find_alloc, find_loop, nest_around, perfect_nest, stmt_at, stmt_at_mut,
     substitute,
@@ -39,7 +40,8 @@ pub fn compute_at(program: &mut Program, buffer: &str, at: &str) -> Result<(), S
     let producers = &body[..consumer];
     producers_are_whole(producers, &whole).map_err(&failed)?;
     reads_stay(producers, &body[consumer..], &whole.name).map_err(&failed)?;
-    only_used_inside(program, &to, &body[consumer..], &whole.name).map_err(&failed)?;
+    let inside = stmt_at(program, &to).children();
+    only_used_inside(&body[consumer..], inside, &whole.name).map_err(&failed)?;
     let region = region(program, &to, &whole).map_err(&failed)?;
     for length in from.len() + 1..=to.len() {
         own_writes(program, &to[..length], &whole.name).map_err(&failed)?;
@@ -149,27 +151,6 @@ fn reads_stay(producers: &[Stmt], rest: &[Stmt], buffer: &Name) -> Step<()> {
             "the nests that compute it read `{name}`, which is written later"
         )),
     }
-}
-
-fn only_used_inside(program: &Program, to: &[usize], rest: &[Stmt], buffer: &Name) -> Step<()> {
-    let mut padded = false;
-    let mut count = |body: &[Stmt]| {
-        let mut count = 0usize;
-        for_each_touch(&mut LoopNest::new(), body, &mut |_, touch| {
-            count += usize::from(touch.access.buffer == *buffer);
-            padded |= touch.padded && touch.access.buffer == *buffer;
-        });
-        count
-    };
-    let everywhere = count(rest);
-    let inside = count(stmt_at(program, to).children());
-    if padded {
-        return Err("a padded read needs the whole buffer around it".into());
-    }
-    if everywhere == inside {
-        return Ok(());
-    }
-    Err("it is used outside that loop as well; fuse the nests first".into())
 }
 
 /// What one iteration of the loop at `path` uses; it lies within the buffer.

@@ -27,7 +27,8 @@ pub fn sink_alloc(program: &mut Program, buffer: &str, at: &str) -> Result<(), S
         unreachable!("the path of an allocation")
     };
     let name = old.name.clone();
-    only_used_inside(program, &to, &name).map_err(&failed)?;
+    let inside = stmt_at(program, &to).children();
+    only_used_inside(&program.body, inside, &name).map_err(&failed)?;
     let mut region = None;
     for length in from.len() + 1..=to.len() {
         region = own_region(program, &to[..length], &name)
@@ -62,7 +63,8 @@ pub fn sink_alloc(program: &mut Program, buffer: &str, at: &str) -> Result<(), S
     Ok(())
 }
 
-fn only_used_inside(program: &Program, path: &[usize], buffer: &Name) -> Step<()> {
+/// Whether all uses of `buffer` in `all` are those in `inside`, a part of it, and none is padded.
+pub(super) fn only_used_inside(all: &[Stmt], inside: &[Stmt], buffer: &Name) -> Step<()> {
     let mut padded = false;
     let mut count = |body: &[Stmt]| {
         let mut count = 0usize;
@@ -72,8 +74,7 @@ fn only_used_inside(program: &Program, path: &[usize], buffer: &Name) -> Step<()
         });
         count
     };
-    let everywhere = count(&program.body);
-    let inside = count(stmt_at(program, path).children());
+    let (everywhere, inside) = (count(all), count(inside));
     if padded {
         return Err("a padded read needs the whole buffer around it".into());
     }
