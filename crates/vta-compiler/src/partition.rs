@@ -194,7 +194,9 @@ fn conv(
     let weight = graph.constant(w).ok_or("its weight is not constant")?;
     // What stands between the sums and their requantization, and what that reads.
     let between = match readers {
-        [reader] if is_sums(graph, *reader) => Some(*reader),
+        [reader] if is_sums(graph, *reader) && !graph.outputs.contains(&node.output) => {
+            Some(*reader)
+        }
         _ => None,
     };
     let (sums_node, readers) = match between {

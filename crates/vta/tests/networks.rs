@@ -100,7 +100,7 @@ fn eight_designs() {
 }
 
 #[test]
-#[ignore = "minutes"]
+#[ignore = "it takes minutes; hardware/nightly.sh networks runs it"]
 fn large_models() {
     for name in LARGE {
         if let Some(model) = model(name) {
@@ -110,7 +110,7 @@ fn large_models() {
 }
 
 #[test]
-#[ignore = "minutes"]
+#[ignore = "it takes minutes; hardware/nightly.sh networks runs it"]
 fn zoo() {
     for name in vta_zoo::NAMES {
         let model = Model::from_graph(vta_zoo::build(name, 1).unwrap()).unwrap();
