@@ -224,6 +224,22 @@ pub(crate) fn lower(offer: Offer, choice: usize, design: &Design) -> Result<Lowe
     Ok(lowered)
 }
 
+/// Notes the kernels of commands in their order, so that one load brings many of them on chip.
+///
+/// # Errors
+/// Those of the stream, which are bugs of the compiler.
+pub(crate) fn announce<'a>(
+    commands: impl IntoIterator<Item = &'a Command>,
+    stream: &mut CommandStream,
+) -> Result<(), StreamError> {
+    for command in commands {
+        if let Command::Gemm { kernel, .. } | Command::Alu { kernel, .. } = command {
+            intern(kernel, stream)?;
+        }
+    }
+    Ok(())
+}
+
 /// Appends commands with their tokens.
 ///
 /// # Errors

@@ -303,6 +303,7 @@ fn emit(
         let stream = streams.len();
         let stream_error = |source| CompileError::Stream { stream, source };
         let (nodes, sequence): (Vec<NodeId>, Vec<_>) = operators.into_iter().unzip();
+        lower::announce(sequence.iter().flatten(), &mut commands).map_err(stream_error)?;
         let ordered = tokens::order(sequence, design, options.latency_hiding);
         for (id, steps) in nodes.into_iter().zip(ordered) {
             let first = commands.insns().len() as u32;

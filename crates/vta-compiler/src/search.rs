@@ -138,6 +138,11 @@ fn cycles(
     let first = emit::walk(design, scheduled, &place(&mut Vec::new()), End::Low)?;
     let second = emit::walk(design, scheduled, &place(&mut made), End::High)?;
     let mut stream = CommandStream::new(design);
+    // Micro-ops come before all else, at least some of them: those of the second time count by their bytes.
+    lower::announce(&first, &mut stream)?;
+    let uops = stream.uop_pool().byte_len();
+    lower::announce(&second, &mut stream)?;
+    let uops = (stream.uop_pool().byte_len() - uops) / design.bus_bytes() as u64;
     let mut begins = 0;
     let ordered = tokens::order(vec![first, made, second], design, true);
     for (i, steps) in ordered.into_iter().enumerate() {
@@ -162,7 +167,7 @@ fn cycles(
     let retired = |timings: &[InsnTiming]| timings.iter().filter(computed).map(|t| t.retired).max();
     let before = retired(&report.timings[..begins]).unwrap_or(0);
     let after = retired(&report.timings[..ends]).unwrap_or(0);
-    Ok(after - before)
+    Ok(after - before + uops)
 }
 
 /// The store of the first element of a tensor at `address`, with which the operator before ends.

@@ -98,6 +98,11 @@ impl KernelPool {
         self.kernels.is_empty()
     }
 
+    /// Where the kernels behind one lie, in their order.
+    pub(crate) fn behind(&self, id: KernelId) -> impl Iterator<Item = PoolRange> + '_ {
+        self.kernels[id.0 as usize + 1..].iter().copied()
+    }
+
     pub(crate) fn range(&self, id: KernelId) -> PoolRange {
         self.kernels[id.0 as usize]
     }

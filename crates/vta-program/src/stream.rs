@@ -8,7 +8,7 @@ use vta_isa::{
 use crate::StreamError;
 use crate::kernel::{KernelId, KernelPool, PoolRange};
 use crate::transfer::{self, Block2d, Pads};
-use crate::uop_cache::{UopCache, UopCounters};
+use crate::uop_cache::{Residence, UopCache, UopCounters};
 
 /// One of the two hardware loops: its trip count, and what each iteration adds to the indices.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -100,8 +100,8 @@ struct Tokens {
 /// Calls append instructions in program order; [`CommandStream::dep_push`] and
 /// [`CommandStream::dep_pop`] put tokens between the modules, riding on the instructions around
 /// them where they can and on empty transfers where not. A micro-kernel is loaded on chip
-/// before its first use, and again only if it had to make room. An error leaves the stream unfit for
-/// use.
+/// before its first use, and again only if it had to make room; kernels interned behind it come with the same load
+/// where there is free room. An error leaves the stream unfit for use.
 ///
 /// ```
 /// use vta_isa::{AluOp, Design, MemType, Module, Uop, asm};
@@ -350,11 +350,11 @@ impl CommandStream {
                 start,
                 len: len.min(self.cache.depth()),
             };
-            let residence = self.cache.place(part);
-            if residence.load {
-                self.load_uops(residence.base, part)?;
+            let Residence { base, load } = self.cache.place(part, self.pool.behind(kernel));
+            if load > 0 {
+                self.load_uops(base, PoolRange { start, len: load })?;
             }
-            self.push(body(residence.base, residence.base + part.len))?;
+            self.push(body(base, base + part.len))?;
             start += part.len;
             len -= part.len;
         }
