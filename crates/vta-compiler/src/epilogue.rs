@@ -14,6 +14,10 @@
 //! Where every multiplier is a power of two, `MUL` goes: `(a * 2^j + d) >> s` is `(a + (d >> j)) >> (s - j)`, a shift by a
 //! vector.
 //!
+//! The addition can come first, where sums begin ([`Epilogue::before_sums`]): an accumulator that begins at `d` needs no reset if
+//! `MAX` with `d` makes it so, as it does where what it held is known to be less. So that this is known, addends are raised by
+//! a multiple of what the store cuts off, of which the clamps are told.
+//!
 //! A design whose stores rescale needs none of it: [`Epilogue`] has a record for each channel instead.
 //!
 //! `MUL` and `ADD` may wrap in between: if the true sum fits `A` bits, the wrapped one is it.
@@ -45,6 +49,8 @@ pub struct Step {
 /// What follows the sums of an operator.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Epilogue {
+    /// What the accumulators of each channel begin at, at least [`floor`]; 0 if there is nothing here.
+    pub preset: Option<Vec<i32>>,
     /// Operations on the accumulators.
     pub steps: Vec<Step>,
     /// What the store rescales each channel by; empty if it does not.
@@ -66,14 +72,49 @@ impl Epilogue {
         let rescales = design.has(Feature::RequantStore);
         match rescales.then(|| records(requant, bounds.len())).flatten() {
             Some(records) => Ok(Epilogue {
-                steps: Vec::new(),
                 records,
+                ..Epilogue::default()
             }),
             None => Ok(Epilogue {
                 steps: select(requant, bounds, design.acc_bits())?,
-                records: Vec::new(),
+                ..Epilogue::default()
             }),
         }
+    }
+
+    /// The same where the sums stay in the accumulators that they begin in, so that these can begin at an addend.
+    ///
+    /// # Errors
+    /// Those of [`select`].
+    pub fn before_sums(
+        requant: &Requant,
+        bounds: &[(i64, i64)],
+        design: &Design,
+    ) -> Result<Self, EpilogueError> {
+        let plain = Epilogue::new(requant, bounds, design)?;
+        let begins = plain.records.is_empty() && design.has_alu(AluOp::Max);
+        let preset = begins.then(|| preset(requant, bounds, design)).flatten();
+        Ok(preset.unwrap_or(plain))
+    }
+
+    /// How many vectors it reads.
+    pub fn vectors(&self) -> usize {
+        self.columns().count()
+    }
+
+    /// The values of each vector that it reads, one a channel: what accumulators begin at, then those of the steps.
+    pub fn columns(&self) -> impl Iterator<Item = &Vec<i32>> {
+        let steps = self.steps.iter().filter_map(|step| match &step.operand {
+            Operand::Vector(values) => Some(values),
+            Operand::Imm(_) => None,
+        });
+        self.preset.iter().chain(steps)
+    }
+
+    /// The operations that it may take.
+    pub fn operations(&self) -> impl Iterator<Item = AluOp> {
+        let begin = self.preset.iter().flat_map(|_| [AluOp::Add, AluOp::Max]);
+        begin.chain(self.steps.iter().map(|step| step.op))
     }
 }
 
@@ -169,53 +210,107 @@ fn records(requant: &Requant, channels: usize) -> Option<Vec<ChannelRequant>> {
     (0..channels).map(record).collect()
 }
 
+/// What every accumulator holds at most whose low bits were stored, and what sums that begin at a vector begin at at least.
+pub fn floor(design: &Design) -> i64 {
+    (RAISES + 1) << design.out_bits()
+}
+
+/// At most so many times the values that a store tells apart are added to an addend.
+const RAISES: i64 = 31;
+
+/// Sums that begin at an addend, then `SHR MAX MIN`, if every multiplier is a power of two and nothing overflows.
+fn preset(requant: &Requant, bounds: &[(i64, i64)], design: &Design) -> Option<Epilogue> {
+    let shifts = Shifts::new(requant, bounds)?;
+    (0..=RAISES).find_map(|raise| {
+        let raise = raise << design.out_bits();
+        let raised: Vec<(i64, u32)> = shifts
+            .0
+            .iter()
+            .map(|&(add, shift)| (add + (raise << shift), shift))
+            .collect();
+        let high_enough = raised.iter().all(|&(add, _)| add >= floor(design));
+        let raised = Shifts(raised);
+        (high_enough && raised.fit(bounds, design.acc_bits())).then(|| Epilogue {
+            preset: Some(raised.addends()),
+            steps: raised.steps(requant, bounds, raise as i32),
+            records: Vec::new(),
+        })
+    })
+}
+
 /// `ADD SHR MAX MIN`, if every multiplier is a power of two and nothing overflows.
 fn by_shifts(requant: &Requant, bounds: &[(i64, i64)], acc_bits: u32) -> Option<Vec<Step>> {
-    // Of each channel: addend and shift, none of either where nobody reads it.
-    let mut shifts = Vec::with_capacity(bounds.len());
-    for (c, &(low, high)) in bounds.iter().enumerate() {
-        let (mult, add) = (per_channel(&requant.mult, c), per_channel(&requant.add, c));
-        if (mult, add, low, high) == (0, 0, 0, 0) {
-            shifts.push(None);
-            continue;
-        }
-        let log2 = (mult.count_ones() == 1).then(|| mult.trailing_zeros())?;
-        let shift = requant
-            .shift
-            .checked_sub(log2)
-            .filter(|&s| s <= SHIFT_IMM_MAX)?;
-        let add = add >> log2;
-        let ends = [add, low.checked_add(add)?, high.checked_add(add)?];
-        ends.iter()
-            .all(|&v| fits(v.into(), acc_bits))
-            .then_some(())?;
-        shifts.push(Some((add, shift)));
+    let shifts = Shifts::new(requant, bounds)?;
+    if !shifts.fit(bounds, acc_bits) {
+        return None;
     }
-    let (_, usual) = shifts.iter().flatten().next().copied()?;
-    let of = |c: usize| shifts[c].unwrap_or((0, usual));
-    let each = || (0..bounds.len()).map(of);
-    let results = |end: fn(&(i64, i64)) -> i64| {
-        let values = bounds.iter().map(end).zip(each());
-        values.map(|(a, (add, shift))| (a + add) >> shift)
-    };
     let mut out = Vec::new();
-    if each().any(|(add, _)| add != 0) {
-        out.push(step(
-            AluOp::Add,
-            each().map(|(add, _)| add as i32).collect(),
-        ));
+    if shifts.0.iter().any(|&(add, _)| add != 0) {
+        out.push(step(AluOp::Add, shifts.addends()));
     }
-    if each().any(|(_, shift)| shift != 0) {
-        let shifts = each().map(|(_, shift)| shift as i32);
-        out.push(step(AluOp::Shr, shifts.collect()));
-    }
-    if results(|b| b.0).any(|y| y < requant.lo.into()) {
-        out.push(step(AluOp::Max, vec![requant.lo]));
-    }
-    if results(|b| b.1).any(|y| y > requant.hi.into()) {
-        out.push(step(AluOp::Min, vec![requant.hi]));
-    }
+    out.extend(shifts.steps(requant, bounds, 0));
     Some(out)
+}
+
+/// Addend and shift of each channel.
+struct Shifts(Vec<(i64, u32)>);
+
+impl Shifts {
+    /// Those of `requant`, if every multiplier is a power of two.
+    fn new(requant: &Requant, bounds: &[(i64, i64)]) -> Option<Self> {
+        // None of either where nobody reads the channel.
+        let mut shifts = Vec::with_capacity(bounds.len());
+        for (c, &(low, high)) in bounds.iter().enumerate() {
+            let (mult, add) = (per_channel(&requant.mult, c), per_channel(&requant.add, c));
+            if (mult, add, low, high) == (0, 0, 0, 0) {
+                shifts.push(None);
+                continue;
+            }
+            let log2 = (mult.count_ones() == 1).then(|| mult.trailing_zeros())?;
+            let shift = requant
+                .shift
+                .checked_sub(log2)
+                .filter(|&s| s <= SHIFT_IMM_MAX)?;
+            shifts.push(Some((add >> log2, shift)));
+        }
+        let (_, usual) = shifts.iter().flatten().next().copied()?;
+        let all = shifts.into_iter().map(|s| s.unwrap_or((0, usual)));
+        Some(Shifts(all.collect()))
+    }
+
+    /// Whether no sum leaves a register.
+    fn fit(&self, bounds: &[(i64, i64)], acc_bits: u32) -> bool {
+        let sums = self.0.iter().zip(bounds).flat_map(|(&(add, _), b)| {
+            [Some(add), b.0.checked_add(add), b.1.checked_add(add)]
+        });
+        let mut sums = sums;
+        sums.all(|sum| sum.is_some_and(|v| fits(v.into(), acc_bits)))
+    }
+
+    fn addends(&self) -> Vec<i32> {
+        self.0.iter().map(|&(add, _)| add as i32).collect()
+    }
+
+    /// `SHR MAX MIN` of sums with their addend; the result is `raise` too high.
+    fn steps(&self, requant: &Requant, bounds: &[(i64, i64)], raise: i32) -> Vec<Step> {
+        let results = |end: fn(&(i64, i64)) -> i64| {
+            let values = bounds.iter().map(end).zip(&self.0);
+            values.map(|(a, &(add, shift))| (a + add) >> shift)
+        };
+        let (lo, hi) = (requant.lo + raise, requant.hi + raise);
+        let mut out = Vec::new();
+        if self.0.iter().any(|&(_, shift)| shift != 0) {
+            let shifts = self.0.iter().map(|&(_, shift)| shift as i32);
+            out.push(step(AluOp::Shr, shifts.collect()));
+        }
+        if results(|b| b.0).any(|y| y < lo.into()) {
+            out.push(step(AluOp::Max, vec![lo]));
+        }
+        if results(|b| b.1).any(|y| y > hi.into()) {
+            out.push(step(AluOp::Min, vec![hi]));
+        }
+        out
+    }
 }
 
 /// One channel's share of a [`Requant`].
@@ -447,10 +542,17 @@ mod tests {
             let bounds: Vec<(i64, i64)> = channels.iter().map(|c| (c.2, c.2 + c.3)).collect();
             let steps = select(&requant, &bounds, 32).expect("it fits");
             prop_assert!(steps.len() <= 4 && steps.iter().all(|s| s.op != AluOp::Mul));
+            let design = Design::default();
+            let early = Epilogue::before_sums(&requant, &bounds, &design).expect("it fits");
             for (c, &(low, high)) in bounds.iter().enumerate() {
                 for p in &probes {
                     let a = low + (p % (high - low + 1) as u64) as i64;
                     prop_assert_eq!(run(&steps, a, c, 32), meaning(&requant, a, c));
+                    let Some(preset) = &early.preset else { continue };
+                    prop_assert!(i64::from(preset[c]) >= floor(&design));
+                    let held = run(&early.steps, a + i64::from(preset[c]), c, 32);
+                    prop_assert!(held <= floor(&design));
+                    prop_assert_eq!(wrap(held, 8), meaning(&requant, a, c));
                 }
             }
         }

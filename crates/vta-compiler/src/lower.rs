@@ -9,7 +9,7 @@ use vta_tir::Program;
 use vta_tir::schedule::ScheduleError;
 
 use crate::emit::{Command, EmitError, Folded};
-use crate::epilogue::{self, Step};
+use crate::epilogue::Epilogue;
 use crate::layers;
 use crate::ops::add::{self, AddShape};
 use crate::ops::conv::{self, ConvShape};
@@ -29,6 +29,8 @@ pub struct Lowered {
     pub scheduled: Program,
     /// What the schedule chose, in registers of a tile, for a person.
     pub schedule: String,
+    /// Whether accumulators begin at a vector, at least [`crate::epilogue::floor`].
+    pub presets: bool,
     /// Elements of parameter `p`: `[channel block, vector, batch lane, lane]`.
     pub vectors: Vec<i32>,
     /// What the store rescales each channel by: parameter `q`, `[channel block, lane, word]`.
@@ -63,6 +65,7 @@ pub(crate) struct Offer<'a> {
     candidates: Vec<Candidate>,
     schedule: Schedule<'a>,
     vectors: Vec<i32>,
+    presets: bool,
     records: &'a [ChannelRequant],
     identity: Vec<i8>,
     what: String,
@@ -95,6 +98,10 @@ impl Searched for Offer<'_> {
             add::IDENTITY,
         ]
         .contains(&param)
+    }
+
+    fn presets(&self) -> bool {
+        self.presets
     }
 
     fn what(&self) -> &str {
@@ -139,7 +146,7 @@ pub(crate) fn offer<'a>(
                 .map_or(0, |&v| graph.value(v).ty.shape[1]);
             let shape = ConvShape::conv(c, passes);
             let naive = conv::naive(&name, &shape, epilogue, design);
-            let fits = tiling::conv(&shape, &epilogue.steps, design, overlap);
+            let fits = tiling::conv(&shape, epilogue, design, overlap);
             let (candidates, schedule) = offered(fits, move |naive, tile| {
                 schedule::conv(naive, &shape, tile, epilogue, design)
             });
@@ -147,7 +154,8 @@ pub(crate) fn offer<'a>(
                 naive,
                 candidates,
                 schedule,
-                vectors: vectors(&epilogue.steps, design),
+                vectors: vectors(epilogue, design),
+                presets: epilogue.preset.is_some(),
                 records: &epilogue.records,
                 identity: Vec::new(),
                 what,
@@ -172,7 +180,8 @@ pub(crate) fn offer<'a>(
                 naive,
                 candidates,
                 schedule,
-                vectors: vectors(&steps.epilogue.steps, design),
+                vectors: vectors(&steps.epilogue, design),
+                presets: false,
                 records: &steps.epilogue.records,
                 identity: steps.entry.weights(design),
                 what,
@@ -189,7 +198,8 @@ pub(crate) fn offer<'a>(
                 naive,
                 candidates,
                 schedule,
-                vectors: vectors(&steps.epilogue.steps, design),
+                vectors: vectors(&steps.epilogue, design),
+                presets: false,
                 records: &steps.epilogue.records,
                 identity: steps.entry().weights(design),
                 what,
@@ -209,6 +219,7 @@ pub(crate) fn lower(offer: Offer, choice: usize, design: &Design) -> Result<Lowe
         schedule: offer.candidates[choice].text.clone(),
         naive: offer.naive,
         vectors: offer.vectors,
+        presets: offer.presets,
         records: offer.records.to_vec(),
         identity: offer.identity,
     };
@@ -295,15 +306,9 @@ fn intern(
     Ok((stream.intern(&uops)?, loops))
 }
 
-/// The vectors of `steps` as the elements of parameter `p`.
-fn vectors(steps: &[Step], design: &Design) -> Vec<i32> {
-    let columns: Vec<&Vec<i32>> = steps
-        .iter()
-        .filter_map(|s| match &s.operand {
-            epilogue::Operand::Vector(v) => Some(v),
-            epilogue::Operand::Imm(_) => None,
-        })
-        .collect();
+/// The vectors of an epilogue as the elements of parameter `p`.
+fn vectors(epilogue: &Epilogue, design: &Design) -> Vec<i32> {
+    let columns: Vec<&Vec<i32>> = epilogue.columns().collect();
     let lanes = design.block_out();
     let blocks = columns.first().map_or(0, |c| c.len() / lanes);
     let mut out = Vec::with_capacity(blocks * columns.len() * design.batch() * lanes);

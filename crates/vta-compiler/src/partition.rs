@@ -20,7 +20,7 @@ use crate::ops::add::{self, AddShape, AddSteps, Entry};
 use crate::ops::conv::ConvShape;
 use crate::ops::pool::PoolSteps;
 use crate::ops::pooled::Pooling;
-use crate::ops::{stages, tiling};
+use crate::ops::tiling;
 use crate::options::CompileOptions;
 
 /// The arithmetic selected for an operator of the accelerator.
@@ -253,8 +253,14 @@ fn conv(
         passes = pack::passes(&factors, weight.dtype());
     }
     raw.resize(folded.mult.len(), (0, 0));
-    let epilogue = Epilogue::new(&folded, &raw, design).map_err(|e| e.to_string())?;
-    operations(epilogue.steps.iter().map(|step| step.op), design)?;
+    let pooled = matches!(sums_node.op, Op::MaxPool(_));
+    let epilogue = if pooled {
+        Epilogue::new(&folded, &raw, design)
+    } else {
+        Epilogue::before_sums(&folded, &raw, design)
+    };
+    let epilogue = epilogue.map_err(|e| e.to_string())?;
+    operations(epilogue.operations(), design)?;
     let out_layout = borderless(design, design.block_out());
     let pool = match &sums_node.op {
         Op::MaxPool(pool) => {
@@ -277,7 +283,7 @@ fn conv(
         requant: folded,
     };
     let shape = ConvShape::conv(&packed, passes);
-    if !tiling::conv_fits(&shape, stages::vectors(&epilogue.steps), design) {
+    if !tiling::conv_fits(&shape, epilogue.vectors(), design) {
         return Err("not even one register of its result fits the scratchpads".to_string());
     }
     Ok((between, requantize, epilogue))

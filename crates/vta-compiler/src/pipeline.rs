@@ -11,7 +11,7 @@ use vta_program::{
 };
 
 use crate::arena::{Arena, leaves_segment};
-use crate::emit::{self, Command, End};
+use crate::emit::{self, Command, Contents, End};
 use crate::error::CompileError;
 use crate::lower::{self, Lowered};
 use crate::options::{CompileOptions, Offload};
@@ -272,6 +272,7 @@ fn walked(
     let of_segment = |segment: &Segment| -> Result<Walked, CompileError> {
         let operators = segment.nodes.iter().filter(|id| lowered.contains_key(id));
         let mut walked = Vec::new();
+        let mut contents = Contents::new(design);
         for (&id, end) in operators.zip([End::Low, End::High].into_iter().cycle()) {
             let (nest, params) = (&lowered[&id].scheduled, arena.params(graph, id));
             let commands = emit::walk(design, nest, &params, end);
@@ -279,6 +280,7 @@ fn walked(
                 node: graph.node(id).name.clone(),
                 source: error.into(),
             })?;
+            let commands = contents.preset(commands, lowered[&id].presets);
             walked.push((id, commands));
         }
         Ok(walked)

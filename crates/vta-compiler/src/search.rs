@@ -17,7 +17,7 @@ use vta_sim::{CycleOptions, CycleSim, InsnTiming, MemoryModel};
 use vta_tir::schedule::ScheduleError;
 use vta_tir::{Direction, Expr, Param, Program};
 
-use crate::emit::{self, Command, End};
+use crate::emit::{self, Command, Contents, End};
 use crate::lower::{self, LowerError};
 use crate::records::{Key, Record, Records};
 use crate::{plan, tokens};
@@ -47,6 +47,8 @@ pub(crate) trait Searched: Sync {
     fn scheduled(&self, candidate: usize) -> Result<Program, ScheduleError>;
     /// Whether a parameter was there before the network ran.
     fn is_constant(&self, param: &str) -> bool;
+    /// Whether its accumulators begin at a vector.
+    fn presets(&self) -> bool;
     /// What it is, for a person.
     fn what(&self) -> &str;
 }
@@ -137,6 +139,9 @@ fn cycles(
     };
     let first = emit::walk(design, scheduled, &place(&mut Vec::new()), End::Low)?;
     let second = emit::walk(design, scheduled, &place(&mut made), End::High)?;
+    let mut contents = Contents::new(design);
+    let [first, made, second] =
+        [first, made, second].map(|commands| contents.preset(commands, operator.presets()));
     let mut stream = CommandStream::new(design);
     // Micro-ops come before all else, at least some of them: those of the second time count by their bytes.
     lower::announce(&first, &mut stream)?;

@@ -1,5 +1,7 @@
 //! Two-dimensional transfers between DRAM and a scratchpad, and their instructions.
 
+use std::ops::Range;
+
 use vta_isa::{Design, MemInsn, MemType};
 
 use crate::StreamError;
@@ -59,6 +61,13 @@ impl Block2d {
             x_stride: len,
             pads: Pads::NONE,
         }
+    }
+
+    /// The elements on chip, padding included.
+    pub fn on_chip(&self) -> Range<usize> {
+        let (columns, rows) = self.padded();
+        let first = self.sram_base as usize;
+        first..first + (columns * rows) as usize
     }
 
     /// Elements of a row with its padding, and rows with theirs.

@@ -5,6 +5,8 @@
 //! into micro-operations. The order of visits changes, which is sound because sums wrap, maxima
 //! and minima have no order, and every other operation touches each destination once.
 
+use std::ops::Range;
+
 /// Operands of an operation: destination, source, weight.
 pub const OPERANDS: usize = 3;
 
@@ -44,6 +46,37 @@ pub struct Folded {
     pub hardware: [Loop; 2],
     /// Indices of each micro-operation in the first iteration.
     pub uops: Vec<[u64; OPERANDS]>,
+}
+
+impl Folded {
+    /// Times that an operation runs.
+    pub fn count(&self) -> u64 {
+        let [outer, inner] = self.hardware;
+        outer.extent * inner.extent * self.uops.len() as u64
+    }
+
+    /// The index of `operand` each time.
+    pub fn elements(&self, operand: usize) -> impl Iterator<Item = u64> + '_ {
+        let [outer, inner] = self.hardware;
+        (0..outer.extent)
+            .flat_map(move |i| (0..inner.extent).map(move |j| [i, j]))
+            .flat_map(move |[i, j]| {
+                let step = i * outer.step[operand] + j * inner.step[operand];
+                self.uops.iter().map(move |uop| uop[operand] + step)
+            })
+    }
+
+    /// From the first index of `operand` to the last.
+    pub fn reach(&self, operand: usize) -> Range<usize> {
+        let uops = self.uops.iter().map(|uop| uop[operand]);
+        let loops = self.hardware.iter();
+        let reach: u64 = loops
+            .map(|l| l.extent.saturating_sub(1) * l.step[operand])
+            .sum();
+        let first = uops.clone().min().unwrap_or(0);
+        let end = uops.max().map_or(0, |last| last + reach + 1);
+        first as usize..end as usize
+    }
 }
 
 const ONCE: Loop = Loop {

@@ -3,7 +3,9 @@
 pub mod dma;
 pub mod fold;
 mod linear;
+mod preset;
 mod walk;
 
 pub use fold::Folded;
+pub use preset::Contents;
 pub use walk::{Command, EmitError, End, walk};

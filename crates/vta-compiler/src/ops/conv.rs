@@ -136,6 +136,12 @@ impl ConvShape {
         2 + usize::from(self.residual.is_some()) + pool
     }
 
+    /// The number of the stage behind the reset that sets accumulators to a vector, if there is one: behind those of all
+    /// other stages.
+    pub fn preset_stage(&self, epilogue: &Epilogue) -> usize {
+        self.sum_stages() + epilogue.steps.len() + 1
+    }
+
     /// Whether every output reads every input.
     pub fn is_dense(&self) -> bool {
         self.group[1] >= self.output[1]
@@ -219,6 +225,7 @@ pub fn naive(name: &str, shape: &ConvShape, epilogue: &Epilogue, design: &Design
         value: Value::Const(0),
     };
     program.body.extend(stages::nest(0, &extents, reset));
+    stages::append_preset(&mut program, shape.preset_stage(epilogue), &extents, epilogue);
 
     let [n, c, y, x, row, lane] = stages::DIMS.map(|d| var(stages::name(d, 1)));
     let at = |out: Expr, k: &str, i: usize| {

@@ -141,7 +141,7 @@ pub fn naive(name: &str, shape: &ConvShape, steps: &PoolSteps, design: &Design) 
     program
         .body
         .extend(stages::nest(0, &extents, reset(acc(0))));
-    stages::append_steps(&mut program, 1, &extents, &steps.first);
+    stages::append_steps(&mut program, 1, &extents, &steps.first, 0);
 
     let window = Window { shape, extents };
     let tap = steps.tap_stage();

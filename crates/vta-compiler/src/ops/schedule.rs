@@ -15,7 +15,7 @@ use super::add::{AddSteps, Entry, IDENTITY};
 use super::conv::{ConvShape, RESIDUAL, WEIGHTS};
 use super::pool::{PoolSteps, Taps};
 use super::pooled::{Pooling, SUMS};
-use super::stages::{self, RECORDS, VECTORS, name};
+use super::stages::{RECORDS, VECTORS, name};
 use super::tiling::{AddTile, ConvTile};
 use crate::epilogue::Epilogue;
 
@@ -44,7 +44,8 @@ pub fn conv(
     } else {
         ["c", "y", "x"]
     };
-    for stage in (0..=last).filter(|&s| s != 1) {
+    let preset = epilogue.preset.is_some().then(|| shape.preset_stage(epilogue));
+    for stage in (0..=last).filter(|&s| s != 1).chain(preset) {
         tiled(&mut p, stage, [tile.co, tile.y, tile.x])?;
         let outer = order.map(|d| name(d, stage) + "o");
         reorder(&mut p, &outer.each_ref().map(String::as_str))?;
@@ -61,6 +62,9 @@ pub fn conv(
     let inner = ["cio", "c1i", "y1i", "x1i", "cii"];
     let nest: Vec<&str> = outer.iter().map(String::as_str).chain(inner).collect();
     reorder(&mut p, &nest)?;
+    if let Some(stage) = preset {
+        fuse_nests(&mut p, &name("n", 0), &name("n", stage), OUTER)?;
+    }
     merged(&mut p, 0, last)?;
     let innermost = name(order[2], 0) + "o";
     sink_alloc(&mut p, "acc", &innermost)?;
@@ -91,7 +95,7 @@ pub fn conv(
     for stage in 1..first {
         tensorize(&mut p, &name("b", stage), Tensor::Gemm, &geometry)?;
     }
-    for stage in first..last {
+    for stage in (first..last).chain(preset) {
         tensorize(&mut p, &name("b", stage), Tensor::Alu, &geometry)?;
     }
     stored(&mut p, epilogue, last)?;
@@ -295,7 +299,7 @@ fn operands_of(
     at: &str,
 ) -> Result<Vec<String>, ScheduleError> {
     let mut caches = Vec::new();
-    if stages::vectors(&epilogue.steps) > 0 {
+    if epilogue.vectors() > 0 {
         caches.push(cached(p, VECTORS, at, Scope::Acc)?);
     }
     if !epilogue.records.is_empty() {

@@ -38,18 +38,31 @@ pub fn nest(stage: usize, extents: &[usize; 6], body: Stmt) -> Vec<Stmt> {
     Stmt::nest(loops, vec![body])
 }
 
-/// How many of `steps` need a vector of their own.
-pub fn vectors(steps: &[Step]) -> usize {
-    steps
-        .iter()
-        .filter(|s| matches!(s.operand, Operand::Vector(_)))
-        .count()
+/// Appends a stage, `acc = acc + vector 0`, if accumulators begin at a vector.
+pub fn append_preset(
+    program: &mut Program,
+    stage: usize,
+    extents: &[usize; 6],
+    epilogue: &Epilogue,
+) {
+    if let Some(values) = &epilogue.preset {
+        let add = Step {
+            op: AluOp::Add,
+            operand: Operand::Vector(values.clone()),
+        };
+        append_steps(program, stage, extents, &[add], 0);
+    }
 }
 
 /// Appends one stage a step, numbered from `first`: `acc = acc op operand`, vectors read from
-/// [`VECTORS`], `[channel block, step, batch lane, lane]`.
-pub fn append_steps(program: &mut Program, first: usize, extents: &[usize; 6], steps: &[Step]) {
-    let mut vector = 0;
+/// [`VECTORS`], `[channel block, vector, batch lane, lane]`, from number `vector` on.
+pub fn append_steps(
+    program: &mut Program,
+    first: usize,
+    extents: &[usize; 6],
+    steps: &[Step],
+    mut vector: i64,
+) {
     for (i, step) in steps.iter().enumerate() {
         let stage = first + i;
         let at = || Access::new("acc", index(stage));
@@ -79,7 +92,7 @@ pub fn params(
 ) -> Program {
     let dims = |d: &[usize]| d.iter().map(|&e| Expr::from(e as i64)).collect::<Vec<_>>();
     let (batch, lanes) = (design.batch(), design.block_out());
-    let vectors = vectors(&epilogue.steps);
+    let vectors = epilogue.vectors();
     if vectors > 0 {
         let dtype = DType::of_bits(design.acc_bits()).expect("a design's width");
         let shape = dims(&[blocks, vectors, batch, lanes]);
@@ -102,7 +115,8 @@ pub fn append_epilogue(
     origin: [usize; 2],
     design: &Design,
 ) {
-    append_steps(program, first, extents, &epilogue.steps);
+    let vector = i64::from(epilogue.preset.is_some());
+    append_steps(program, first, extents, &epilogue.steps, vector);
     let last = first + epilogue.steps.len();
     let mut to = index(last);
     for (at, origin) in to[2..4].iter_mut().zip(origin) {

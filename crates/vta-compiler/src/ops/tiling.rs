@@ -9,8 +9,7 @@ use super::add::{AddShape, AddSteps, Entry};
 use super::conv::ConvShape;
 use super::pool::{PoolSteps, Taps};
 use super::pooled::Pooling;
-use super::stages;
-use crate::epilogue::Step;
+use crate::epilogue::Epilogue;
 
 /// A tile that fits, with what can be said of its cycles before they are measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -125,18 +124,18 @@ pub fn conv_fits(shape: &ConvShape, vectors: usize, design: &Design) -> bool {
 /// things on chip only if transfers may `overlap` computation.
 pub fn conv(
     shape: &ConvShape,
-    steps: &[Step],
+    epilogue: &Epilogue,
     design: &Design,
     overlap: bool,
 ) -> Vec<Fit<ConvTile>> {
     if let Some(pool) = &shape.pool {
-        return pooled(shape, pool, stages::vectors(steps), design, overlap);
+        return pooled(shape, pool, epilogue.vectors(), design, overlap);
     }
     let [_, co, oh, ow] = shape.output;
     let cost = ConvCost {
         shape,
-        vectors: stages::vectors(steps),
-        stages: 1 + steps.len(),
+        vectors: epilogue.vectors(),
+        stages: 1 + epilogue.steps.len(),
         design,
     };
     let mut fits = Vec::new();
@@ -442,7 +441,7 @@ pub fn add(
     design: &Design,
     overlap: bool,
 ) -> Vec<Fit<AddTile>> {
-    let vectors = stages::vectors(&steps.epilogue.steps);
+    let vectors = steps.epilogue.vectors();
     let passes = steps.stages() as u64;
     elementwise(shape.extents, vectors, passes, design, overlap, |tile| {
         let operands = 2 * tile.c * tile.y * tile.x;
@@ -466,7 +465,7 @@ pub fn pool(
     design: &Design,
     overlap: bool,
 ) -> Vec<Fit<AddTile>> {
-    let vectors = stages::vectors(&steps.epilogue.steps);
+    let vectors = steps.epilogue.vectors();
     let window: usize = shape.kernel.iter().product();
     let passes = (window + steps.last_stage()) as u64;
     elementwise(shape.output, vectors, passes, design, overlap, |tile| {

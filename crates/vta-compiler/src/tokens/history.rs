@@ -7,7 +7,7 @@ use vta_isa::{Design, MemType};
 use vta_program::Block2d;
 
 use super::Clock;
-use crate::emit::{Command, Folded};
+use crate::emit::Command;
 
 /// Bytes of DRAM that are told apart: a few elements.
 const STRETCH: u64 = 64;
@@ -94,11 +94,11 @@ impl History {
         let mut touch = |place, at, writes| touches.push(Touch { place, at, writes });
         match command {
             Command::Load { mem, block } => {
-                touch(place(*mem), on_chip(block), true);
+                touch(place(*mem), block.on_chip(), true);
                 self.rows(*mem, block, |at| touch(Place::Dram, at, false));
             }
             Command::Store { block, entry } => {
-                touch(Place::Acc, on_chip(block), false);
+                touch(Place::Acc, block.on_chip(), false);
                 if let Some(entry) = entry {
                     let records = self.design.block_out();
                     let first = *entry as usize * records;
@@ -107,16 +107,16 @@ impl History {
                 self.rows(MemType::Out, block, |at| touch(Place::Dram, at, true));
             }
             Command::Gemm { reset, kernel } => {
-                touch(Place::Acc, indices(kernel, 0), true);
+                touch(Place::Acc, kernel.reach(0), true);
                 if !reset {
-                    touch(Place::Inp, indices(kernel, 1), false);
-                    touch(Place::Wgt, indices(kernel, 2), false);
+                    touch(Place::Inp, kernel.reach(1), false);
+                    touch(Place::Wgt, kernel.reach(2), false);
                 }
             }
             Command::Alu { imm, kernel, .. } => {
-                touch(Place::Acc, indices(kernel, 0), true);
+                touch(Place::Acc, kernel.reach(0), true);
                 if imm.is_none() {
-                    touch(Place::Acc, indices(kernel, 1), false);
+                    touch(Place::Acc, kernel.reach(1), false);
                 }
             }
         }
@@ -140,24 +140,6 @@ fn place(mem: MemType) -> Place {
         MemType::Rqt => Place::Rqt,
         _ => Place::Acc,
     }
-}
-
-fn on_chip(block: &Block2d) -> Range<usize> {
-    let pads = &block.pads;
-    let elements = (pads.x0 + block.x_size + pads.x1) * (pads.y0 + block.y_size + pads.y1);
-    block.sram_base as usize..(block.sram_base + elements) as usize
-}
-
-/// From the first element of an operand to the last that a kernel reaches.
-fn indices(kernel: &Folded, operand: usize) -> Range<usize> {
-    let uops = kernel.uops.iter().map(|uop| uop[operand]);
-    let reach = kernel.hardware.iter();
-    let reach: u64 = reach
-        .map(|l| l.extent.saturating_sub(1) * l.step[operand])
-        .sum();
-    let first = uops.clone().min().unwrap_or(0);
-    let end = uops.max().map_or(0, |last| last + reach + 1);
-    first as usize..end as usize
 }
 
 fn last(marks: &[Clock], at: &Range<usize>) -> Clock {
