@@ -280,9 +280,11 @@ impl Shifts {
 
     /// Whether no sum leaves a register.
     fn fit(&self, bounds: &[(i64, i64)], acc_bits: u32) -> bool {
-        let sums = self.0.iter().zip(bounds).flat_map(|(&(add, _), b)| {
-            [Some(add), b.0.checked_add(add), b.1.checked_add(add)]
-        });
+        let sums = self
+            .0
+            .iter()
+            .zip(bounds)
+            .flat_map(|(&(add, _), b)| [Some(add), b.0.checked_add(add), b.1.checked_add(add)]);
         let mut sums = sums;
         sums.all(|sum| sum.is_some_and(|v| fits(v.into(), acc_bits)))
     }

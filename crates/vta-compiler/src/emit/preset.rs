@@ -31,7 +31,14 @@ impl Contents {
         let mut commands = commands.into_iter().peekable();
         while let Some(command) = commands.next() {
             let mut adds = Vec::new();
-            if let (Command::Gemm { reset: true, kernel }, true) = (&command, presets) {
+            if let (
+                Command::Gemm {
+                    reset: true,
+                    kernel,
+                },
+                true,
+            ) = (&command, presets)
+            {
                 let mut count = kernel.count();
                 while count > 0 {
                     let Some(add) = commands.next_if(|next| adds_vector(next, count)) else {
@@ -65,8 +72,13 @@ impl Contents {
 
     fn note(&mut self, command: &Command) {
         let (small, at) = match command {
-            Command::Gemm { reset: true, kernel } => {
-                kernel.elements(0).for_each(|i| self.small[i as usize] = true);
+            Command::Gemm {
+                reset: true,
+                kernel,
+            } => {
+                kernel
+                    .elements(0)
+                    .for_each(|i| self.small[i as usize] = true);
                 return;
             }
             Command::Gemm { kernel, .. } | Command::Alu { kernel, .. } => (false, kernel.reach(0)),

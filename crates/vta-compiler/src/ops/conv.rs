@@ -225,7 +225,12 @@ pub fn naive(name: &str, shape: &ConvShape, epilogue: &Epilogue, design: &Design
         value: Value::Const(0),
     };
     program.body.extend(stages::nest(0, &extents, reset));
-    stages::append_preset(&mut program, shape.preset_stage(epilogue), &extents, epilogue);
+    stages::append_preset(
+        &mut program,
+        shape.preset_stage(epilogue),
+        &extents,
+        epilogue,
+    );
 
     let [n, c, y, x, row, lane] = stages::DIMS.map(|d| var(stages::name(d, 1)));
     let at = |out: Expr, k: &str, i: usize| {

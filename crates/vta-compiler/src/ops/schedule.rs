@@ -44,7 +44,10 @@ pub fn conv(
     } else {
         ["c", "y", "x"]
     };
-    let preset = epilogue.preset.is_some().then(|| shape.preset_stage(epilogue));
+    let preset = epilogue
+        .preset
+        .is_some()
+        .then(|| shape.preset_stage(epilogue));
     for stage in (0..=last).filter(|&s| s != 1).chain(preset) {
         tiled(&mut p, stage, [tile.co, tile.y, tile.x])?;
         let outer = order.map(|d| name(d, stage) + "o");
