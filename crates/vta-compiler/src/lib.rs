@@ -19,10 +19,12 @@ mod options;
 pub mod partition;
 mod pipeline;
 pub mod plan;
+mod prefetch;
 pub mod records;
 mod search;
 pub mod segment;
 mod slots;
+mod timing;
 mod tokens;
 mod watch;
 

@@ -255,7 +255,10 @@ pub(crate) fn announce<'a>(
 ///
 /// # Errors
 /// Those of the stream, which are bugs of the compiler.
-pub(crate) fn append(steps: Vec<Ordered>, stream: &mut CommandStream) -> Result<(), StreamError> {
+pub(crate) fn append<'a>(
+    steps: impl IntoIterator<Item = &'a Ordered>,
+    stream: &mut CommandStream,
+) -> Result<(), StreamError> {
     for step in steps {
         for from in step.pops() {
             stream.dep_pop(from, step.module)?;

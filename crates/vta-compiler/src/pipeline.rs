@@ -11,7 +11,7 @@ use vta_program::{
 };
 
 use crate::arena::{Arena, leaves_segment};
-use crate::emit::{self, Command, Contents, End};
+use crate::emit::{self, Command, Contents, End, Rotation};
 use crate::error::CompileError;
 use crate::lower::{self, Lowered};
 use crate::options::{CompileOptions, Offload};
@@ -20,7 +20,7 @@ use crate::records::Records;
 use crate::segment::{self, Segment};
 use crate::slots::Slots;
 use crate::watch::Watch;
-use crate::{check, layers, plan, search, tokens};
+use crate::{check, layers, plan, prefetch, search, tokens};
 
 /// A compiled network with what the compiler thought on its way.
 #[derive(Clone, Debug)]
@@ -93,16 +93,13 @@ pub fn compile_watched(
     }
     let arena = Arena::plan(&graph, &segments, &nests, design);
     let mut program = assemble(&graph, &segments, &arena, design)?;
-    let walked = walked(&graph, &segments, &nests, &arena, design)?;
-    if watch.wants("walk") {
-        for (stream, operators) in walked.iter().enumerate() {
-            let bare = bare(operators, design, arena.end);
-            watch.stream(
-                "walk",
-                &bare.map_err(|source| CompileError::Stream { stream, source })?,
-            );
-        }
+    let mut walked = walked(&graph, &segments, &nests, &arena, design)?;
+    let end = arena.end;
+    watch_bare("walk", &walked, end, design, watch)?;
+    if options.latency_hiding {
+        walked = prefetched(&graph, walked, end, design)?;
     }
+    watch_bare("prefetch", &walked, end, design, watch)?;
     let emitted = emit(&mut program, walked, arena, design, options)?;
     for stream in &program.streams {
         watch.stream("tokens", stream);
@@ -272,7 +269,7 @@ fn walked(
     let of_segment = |segment: &Segment| -> Result<Walked, CompileError> {
         let operators = segment.nodes.iter().filter(|id| lowered.contains_key(id));
         let mut walked = Vec::new();
-        let mut contents = Contents::new(design);
+        let (mut contents, mut rotation) = (Contents::new(design), Rotation::new(design));
         for (&id, end) in operators.zip([End::Low, End::High].into_iter().cycle()) {
             let (nest, params) = (&lowered[&id].scheduled, arena.params(graph, id));
             let commands = emit::walk(design, nest, &params, end);
@@ -280,7 +277,8 @@ fn walked(
                 node: graph.node(id).name.clone(),
                 source: error.into(),
             })?;
-            let commands = contents.preset(commands, lowered[&id].presets);
+            let mut commands = contents.preset(commands, lowered[&id].presets);
+            rotation.place(&mut commands);
             walked.push((id, commands));
         }
         Ok(walked)
@@ -309,7 +307,7 @@ fn emit(
         let ordered = tokens::order(sequence, design, options.latency_hiding);
         for (id, steps) in nodes.into_iter().zip(ordered) {
             let first = commands.insns().len() as u32;
-            lower::append(steps, &mut commands).map_err(stream_error)?;
+            lower::append(&steps, &mut commands).map_err(stream_error)?;
             let range = InsnRange {
                 stream: stream as u32,
                 first,
@@ -339,6 +337,45 @@ fn emit(
     Ok(emitted)
 }
 
+/// The same with weights loaded early.
+fn prefetched(
+    graph: &Graph,
+    walked: Vec<Walked>,
+    end: u64,
+    design: &Design,
+) -> Result<Vec<Walked>, CompileError> {
+    let early = |operators: Walked| {
+        let (nodes, commands): (Vec<NodeId>, Vec<_>) = operators.into_iter().unzip();
+        match prefetch::early(commands, end, design) {
+            Ok(commands) => Ok(nodes.into_iter().zip(commands).collect()),
+            Err(source) => Err(CompileError::Lower {
+                node: graph.node(nodes[0]).name.clone(),
+                source,
+            }),
+        }
+    };
+    walked.into_iter().map(early).collect()
+}
+
+/// Shows the streams without any token.
+fn watch_bare(
+    step: &str,
+    walked: &[Walked],
+    end: u64,
+    design: &Design,
+    watch: &mut dyn Watch,
+) -> Result<(), CompileError> {
+    if !watch.wants(step) {
+        return Ok(());
+    }
+    for (stream, operators) in walked.iter().enumerate() {
+        let bare = bare(operators, design, end);
+        let bare = bare.map_err(|source| CompileError::Stream { stream, source })?;
+        watch.stream(step, &bare);
+    }
+    Ok(())
+}
+
 /// The stream of `operators` without any token.
 fn bare(
     operators: &[(NodeId, Vec<Command>)],
@@ -347,7 +384,7 @@ fn bare(
 ) -> Result<Vec<u8>, StreamError> {
     let mut commands = CommandStream::new(design);
     for (_, steps) in operators {
-        lower::append(tokens::without(steps), &mut commands)?;
+        lower::append(&tokens::without(steps), &mut commands)?;
     }
     commands.finish()?.encode(design, uop_base)
 }

@@ -11,22 +11,20 @@
 use std::collections::BTreeMap;
 
 use rayon::prelude::*;
-use vta_isa::{Design, MemType, Module};
+use vta_isa::{Design, MemType};
 use vta_program::{Block2d, CommandStream};
-use vta_sim::{CycleOptions, CycleSim, InsnTiming, MemoryModel};
 use vta_tir::schedule::ScheduleError;
 use vta_tir::{Direction, Expr, Param, Program};
 
-use crate::emit::{self, Command, Contents, End};
+use crate::emit::{self, Command, Contents, End, Rotation};
 use crate::lower::{self, LowerError};
+use crate::plan;
 use crate::records::{Key, Record, Records};
-use crate::{plan, tokens};
+use crate::timing::Timed;
+use crate::tokens::{self, Ordered};
 
 /// At most so many schedules of an operator are timed.
 const TIMED: usize = 10;
-
-/// Latency of the memory in cycles: between that of a memory beside the accelerator and that of a busy board.
-const LATENCY: u32 = 32;
 
 /// A schedule that an operator can have.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -139,40 +137,24 @@ fn cycles(
     };
     let first = emit::walk(design, scheduled, &place(&mut Vec::new()), End::Low)?;
     let second = emit::walk(design, scheduled, &place(&mut made), End::High)?;
-    let mut contents = Contents::new(design);
-    let [first, made, second] =
-        [first, made, second].map(|commands| contents.preset(commands, operator.presets()));
-    let mut stream = CommandStream::new(design);
+    let (mut contents, mut rotation) = (Contents::new(design), Rotation::new(design));
+    let [first, made, second] = [first, made, second].map(|commands| {
+        let mut commands = contents.preset(commands, operator.presets());
+        rotation.place(&mut commands);
+        commands
+    });
+    let mut uops = CommandStream::new(design);
     // Micro-ops come before all else, at least some of them: those of the second time count by their bytes.
-    lower::announce(&first, &mut stream)?;
-    let uops = stream.uop_pool().byte_len();
-    lower::announce(&second, &mut stream)?;
-    let uops = (stream.uop_pool().byte_len() - uops) / design.bus_bytes() as u64;
-    let mut begins = 0;
+    lower::announce(&first, &mut uops)?;
+    let before = uops.uop_pool().byte_len();
+    lower::announce(&second, &mut uops)?;
+    let uops = (uops.uop_pool().byte_len() - before) / design.bus_bytes() as u64;
     let ordered = tokens::order(vec![first, made, second], design, true);
-    for (i, steps) in ordered.into_iter().enumerate() {
-        lower::append(steps, &mut stream)?;
-        if i == 0 {
-            begins = stream.insns().len();
-        }
-    }
-    let ends = stream.insns().len();
-    let bytes = stream.finish()?.encode(design, end)?;
-    let options = CycleOptions {
-        memory: MemoryModel {
-            latency: LATENCY,
-            stalls: None,
-        },
-        trace: true,
-        ..CycleOptions::default()
-    };
-    let report = CycleSim::new(design).time(0, &bytes, &options);
-    let report = report.map_err(|fault| LowerError::Time(fault.to_string()))?;
-    let computed = |insn: &&InsnTiming| insn.module == Module::Compute;
-    let retired = |timings: &[InsnTiming]| timings.iter().filter(computed).map(|t| t.retired).max();
-    let before = retired(&report.timings[..begins]).unwrap_or(0);
-    let after = retired(&report.timings[..ends]).unwrap_or(0);
-    Ok(after - before + uops)
+    let begins = ordered[0].len();
+    let steps: Vec<Ordered> = ordered.into_iter().flatten().collect();
+    let timed = Timed::new(&steps, end, design)?;
+    let all = timed.computed(0..steps.len());
+    Ok(all - timed.computed(0..begins) + uops)
 }
 
 /// The store of the first element of a tensor at `address`, with which the operator before ends.

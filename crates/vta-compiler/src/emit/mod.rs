@@ -4,8 +4,10 @@ pub mod dma;
 pub mod fold;
 mod linear;
 mod preset;
+mod rotate;
 mod walk;
 
 pub use fold::Folded;
 pub use preset::Contents;
+pub use rotate::Rotation;
 pub use walk::{Command, EmitError, End, walk};

@@ -111,7 +111,8 @@ pub fn walk(
     Ok(w.out)
 }
 
-/// The end of the scratchpads from which a program takes its places. Where one program ends at one and
+/// The end of the scratchpads from which a program takes its places, except those of weights, which begin at the first
+/// element. Where one program ends at one and
 /// the next begins at the other, the next can begin early.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
@@ -235,8 +236,8 @@ impl<'a> Walker<'a> {
         }
         let at = turn
             + match self.end {
-                End::Low => used,
-                End::High => depth - used - needed,
+                End::High if buffer.scope != Scope::Wgt => depth - used - needed,
+                End::Low | End::High => used,
             };
         self.used.insert(buffer.scope, used + needed);
         self.placed.push(Placed { buffer, at, dims });
