@@ -60,14 +60,22 @@ impl Timing {
             .collect();
         let steps = ordered.iter().enumerate();
         Ok(Timing {
-            steps: steps.filter(|(_, s)| s.command.is_some()).map(|(i, _)| i).collect(),
+            steps: steps
+                .filter(|(_, s)| s.command.is_some())
+                .map(|(i, _)| i)
+                .collect(),
             modules: ordered.iter().map(|s| s.module).collect(),
             timed: Timed::new(&ordered, end, design)?,
         })
     }
 
     fn cycles(&self) -> u64 {
-        self.timed.insns.iter().map(|t| t.retired).max().unwrap_or(0)
+        self.timed
+            .insns
+            .iter()
+            .map(|t| t.retired)
+            .max()
+            .unwrap_or(0)
     }
 
     /// The cycle in which a command's last instruction retires.
@@ -243,7 +251,11 @@ fn split(block: &Block2d, room: u64) -> (Option<Block2d>, Option<Block2d>) {
         return ((rows > 0).then_some(part), Some(rest));
     }
     let run = |first: u32, len: u32| {
-        Block2d::run(block.sram_base + first, block.dram_elem + u64::from(first), len)
+        Block2d::run(
+            block.sram_base + first,
+            block.dram_elem + u64::from(first),
+            len,
+        )
     };
     let len = room as u32;
     (Some(run(0, len)), Some(run(len, block.x_size - len)))

@@ -52,7 +52,9 @@ impl Timed {
     /// The cycle in which the last computation of these steps retires.
     pub(crate) fn computed(&self, steps: Range<usize>) -> u64 {
         let insns = self.spans[steps].iter().cloned().flatten();
-        let compute = insns.map(|i| &self.insns[i]).filter(|t| t.module == Module::Compute);
+        let compute = insns
+            .map(|i| &self.insns[i])
+            .filter(|t| t.module == Module::Compute);
         compute.map(|t| t.retired).max().unwrap_or(0)
     }
 }

@@ -15,7 +15,7 @@ use super::add::{AddSteps, Entry, IDENTITY};
 use super::conv::{ConvShape, RESIDUAL, WEIGHTS};
 use super::pool::{PoolSteps, Taps};
 use super::pooled::{Pooling, SUMS};
-use super::stages::{RECORDS, VECTORS, name};
+use super::stages::{self, RECORDS, VECTORS, name};
 use super::tiling::{AddTile, ConvTile};
 use crate::epilogue::Epilogue;
 
@@ -89,7 +89,7 @@ pub fn conv(
         let weight = cached(&mut p, weight, "c0o", Scope::Wgt)?;
         twice.extend([(activation, tile.twice.inp), (weight, tile.twice.wgt)]);
     }
-    let operands = operands_of(&mut p, epilogue, "c0o")?;
+    let operands = operands_of(&mut p, epilogue, ["n0", "c0o"], design)?;
     twice.extend(operands.into_iter().map(|name| (name, tile.twice.acc)));
     for (buffer, _) in twice.iter().filter(|(_, twice)| *twice) {
         double_buffer(&mut p, buffer)?;
@@ -155,7 +155,7 @@ fn pooled(
             tile.twice.wgt,
         ),
     ];
-    operands_of(&mut p, epilogue, "c2o")?;
+    operands_of(&mut p, epilogue, ["n2", "c2o"], design)?;
     for (buffer, _) in operands.iter().filter(|(_, twice)| *twice) {
         double_buffer(&mut p, buffer)?;
     }
@@ -210,7 +210,7 @@ pub fn add(
             }
         }
     }
-    tiles.extend(operands_of(&mut p, &steps.epilogue, "c0o")?);
+    tiles.extend(operands_of(&mut p, &steps.epilogue, ["n0", "c0o"], design)?);
     if tile.twice {
         tiles.iter().try_for_each(|t| double_buffer(&mut p, t))?;
     }
@@ -260,7 +260,7 @@ pub fn pool(
             cached(&mut p, IDENTITY, "n0", Scope::Wgt)?;
         }
     }
-    tiles.extend(operands_of(&mut p, &steps.epilogue, "c0o")?);
+    tiles.extend(operands_of(&mut p, &steps.epilogue, ["n0", "c0o"], design)?);
     if tile.twice {
         tiles.iter().try_for_each(|t| double_buffer(&mut p, t))?;
     }
@@ -295,18 +295,25 @@ fn merged(p: &mut Program, first: usize, last: usize) -> Result<(), ScheduleErro
     (first + 1..=last).try_for_each(|stage| fuse_nests(p, &outer, &name("n", stage), OUTER))
 }
 
-/// Caches what an epilogue reads in one iteration of the loop over `at`; gives the caches.
+/// Caches what an epilogue reads in one iteration of the inner one of two loops; vectors that stay, in the outer one.
+/// Gives the caches that tiles fill.
 fn operands_of(
     p: &mut Program,
     epilogue: &Epilogue,
-    at: &str,
+    [outer, inner]: [&str; 2],
+    design: &Design,
 ) -> Result<Vec<String>, ScheduleError> {
     let mut caches = Vec::new();
-    if epilogue.vectors() > 0 {
-        caches.push(cached(p, VECTORS, at, Scope::Acc)?);
+    if let Some(column) = epilogue.columns().next() {
+        let blocks = column.len() / design.block_out();
+        if stages::held(epilogue.vectors(), 1, blocks, design).1 {
+            cached(p, VECTORS, outer, Scope::Acc)?;
+        } else {
+            caches.push(cached(p, VECTORS, inner, Scope::Acc)?);
+        }
     }
     if !epilogue.records.is_empty() {
-        caches.push(cached(p, RECORDS, at, Scope::Rqt)?);
+        caches.push(cached(p, RECORDS, inner, Scope::Rqt)?);
     }
     Ok(caches)
 }

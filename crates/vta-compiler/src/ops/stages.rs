@@ -3,7 +3,7 @@
 //! Every stage is a perfect nest over the same six dimensions, its loop variables told apart by
 //! the stage's number: `n0 c0 y0 x0 b0 l0`, `n1 c1 ...`.
 
-use vta_isa::{AluOp, Design};
+use vta_isa::{AluOp, Design, MemType};
 use vta_tir::intrinsics::{RECORD_WORDS, requantized};
 use vta_tir::{Access, AluOp as TirOp, DType, Direction, Expr, Program, Stmt, Value, ValueOp, var};
 
@@ -79,6 +79,18 @@ pub fn append_steps(
         program
             .body
             .extend(nest(stage, extents, Stmt::Assign { dst: at(), value }));
+    }
+}
+
+/// Accumulators that hold the vectors of a tile of `channels` of `blocks` channel blocks, without those of another
+/// tile, and whether these are the vectors of all channels: one load for the operator, if they take an eighth of the
+/// register file at most.
+pub fn held(vectors: usize, channels: usize, blocks: usize, design: &Design) -> (usize, bool) {
+    let all = vectors * blocks;
+    if all <= design.depth(MemType::Acc) as usize / 8 {
+        (all, true)
+    } else {
+        (vectors * channels, false)
     }
 }
 

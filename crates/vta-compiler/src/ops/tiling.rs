@@ -9,6 +9,7 @@ use super::add::{AddShape, AddSteps, Entry};
 use super::conv::ConvShape;
 use super::pool::{PoolSteps, Taps};
 use super::pooled::Pooling;
+use super::stages;
 use crate::epilogue::Epilogue;
 
 /// A tile that fits, with what can be said of its cycles before they are measured.
@@ -183,7 +184,8 @@ pub fn pooled(
     let mut fits = Vec::new();
     for (co, y) in product(&parts(co), &parts(rows)) {
         let sums = pool.rows(y);
-        let acc = co * (sums * ow + y * columns + vectors);
+        let (held, _) = stages::held(vectors, co, shape.output[1], design);
+        let acc = co * (sums * ow + y * columns) + held;
         if acc > depth(MemType::Acc) || !holds_records(design, co) {
             continue;
         }
@@ -282,12 +284,14 @@ impl ConvCost<'_> {
         let [inp, wgt, acc] = self.elements(tile);
         let inp = inp + if self.passes() > 0 { acc } else { 0 };
         let wgt = wgt + tile.co * self.passes();
-        let vectors = tile.co * self.vectors;
+        let blocks = self.shape.output[1];
+        let (held, stay) = stages::held(self.vectors, tile.co, blocks, self.design);
         let depth = |mem| self.design.depth(mem) as usize;
         let places = |twice| 1 + usize::from(twice);
         inp * places(tile.twice.inp) <= depth(MemType::Inp)
             && wgt * places(tile.twice.wgt) <= depth(MemType::Wgt)
-            && (acc + vectors) * places(tile.twice.acc) <= depth(MemType::Acc)
+            && acc * places(tile.twice.acc) + held * places(tile.twice.acc && !stay)
+                <= depth(MemType::Acc)
             && holds_records(self.design, tile.co * places(tile.twice.acc))
     }
 
@@ -507,7 +511,9 @@ fn elementwise(
                         twice,
                     };
                     let (takes, places) = (takes(&tile), 1 + usize::from(twice));
-                    let acc = (takes.acc + tc * vectors).saturating_mul(places);
+                    let (held, stay) = stages::held(vectors, tc, c, design);
+                    let held = held * if stay { 1 } else { places };
+                    let acc = takes.acc.saturating_mul(places).saturating_add(held);
                     let inp = takes.inp.saturating_mul(places);
                     let fits_once = inp <= depth(MemType::Inp)
                         && acc <= depth(MemType::Acc)
