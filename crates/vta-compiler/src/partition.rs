@@ -51,6 +51,15 @@ pub fn registers(design: &Design) -> pack::Registers {
         batch: design.batch(),
         block_in: design.block_in(),
         block_out: design.block_out(),
+        padding: padding(design),
+    }
+}
+
+/// What a LOAD of the design pads with.
+fn padding(design: &Design) -> pack::Padding {
+    match design.has(Feature::LoadPad) {
+        true => pack::Padding::Any,
+        false => pack::Padding::Fixed(0),
     }
 }
 
@@ -138,7 +147,7 @@ pub fn partition(graph: &Graph, design: &Design, options: &CompileOptions) -> Pa
             }
         }
     }
-    while let Some(id) = pack::unshareable(graph, &out.chosen) {
+    while let Some(id) = pack::unshareable(graph, &out.chosen, padding(design)) {
         out.chosen.retain(|&c| c != id);
         let why = "its result and its operands are padded with different values";
         out.host.insert(id, why.to_string());
@@ -208,7 +217,7 @@ fn conv(
     };
     let (requantize, requant) = requantized(graph, sums_node, readers, design)?;
     width("input", graph.value(x).ty.dtype, design.inp_bits())?;
-    padded_alike(graph, x)?;
+    padded_alike(graph, x, design)?;
     let (smallest, largest) = DType::signed(design.wgt_bits())
         .and_then(DType::range)
         .expect("a design's width");
@@ -275,6 +284,7 @@ fn conv(
         in_shape: four(graph, x)?,
         out_shape: four(graph, graph.node(requantize).output)?,
         window: attrs.window.clone(),
+        pad: 0,
         groups: attrs.groups,
         in_layout: borderless(design, design.block_in()),
         residual: (passes > 0).then(|| out_layout.clone()),
@@ -324,6 +334,7 @@ pub fn pools_sums(graph: &Graph, conv: &Node, pool: &PoolAttrs, design: &Design)
             in_shape: four(graph, conv.inputs[0]).ok()?,
             out_shape: [n, channels, pooling.output[0], pooling.output[1]],
             window: attrs.window.clone(),
+            pad: 0,
             groups: 1,
             in_layout: borderless(design, design.block_in()),
             out_layout: borderless(design, design.block_out()),
@@ -472,7 +483,7 @@ fn sum_pool(
         unreachable!("a qsum_pool")
     };
     let (requantize, requant) = requantized(graph, node, readers, design)?;
-    padded_alike(graph, node.inputs[0])?;
+    padded_alike(graph, node.inputs[0], design)?;
     let (packed, (low, high)) = pool(graph, node, attrs, ranges, design)?;
     let [_, channels, ..] = packed.out_shape;
     let folded = pack::sum_pool_requant(
@@ -504,7 +515,7 @@ fn max_pool(
     };
     let (packed, (low, _)) = pool(graph, node, attrs, ranges, design)?;
     let padded = packed.window.pads != [0; 4];
-    if padded && pack::max_pool_fill(graph, node.inputs[0], low).is_none() {
+    if padded && pack::max_pool_fill(graph, node.inputs[0], ranges, padding(design)).is_none() {
         return Err("another operator pads its input with a value that could win".to_string());
     }
     let steps = PoolSteps::max(low, design)?;
@@ -536,6 +547,7 @@ fn pool(
         in_shape: four(graph, x)?,
         out_shape: four(graph, node.output)?,
         window: attrs.whole_window(),
+        pad: 0,
         in_layout: layout.clone(),
         out_layout: layout,
     };
@@ -556,8 +568,8 @@ fn window_too_large([kh, kw]: [usize; 2]) -> String {
 }
 
 /// Whether all that pads `x` does it with one value.
-fn padded_alike(graph: &Graph, x: ValueId) -> Result<(), String> {
-    if pack::is_padded_alike(graph, x) {
+fn padded_alike(graph: &Graph, x: ValueId, design: &Design) -> Result<(), String> {
+    if pack::is_padded_alike(graph, x, padding(design)) {
         return Ok(());
     }
     Err("its input is padded with different zero points, and a tensor has one border".to_string())

@@ -25,17 +25,18 @@ fn run(command: &str, input: &str) -> Result<String, String> {
     print(level, &compiled, &design)
 }
 
-/// The default design with some keys changed.
+/// The default design with some keys changed: to a number, or to a list of words.
 fn design<'a>(changes: impl Iterator<Item = &'a str>) -> Result<Design, String> {
     let json = HwConfig::default().to_json();
     let mut keys: serde_json::Map<String, serde_json::Value> =
         serde_json::from_str(&json).map_err(|e| e.to_string())?;
     for change in changes {
         let (key, value) = change.split_once('=').ok_or("KEY=VALUE is expected")?;
-        let value: u32 = value
-            .parse()
-            .map_err(|_| format!("`{value}` is no number"))?;
-        keys.insert(key.to_string(), value.into());
+        let value = match value.parse::<u32>() {
+            Ok(number) => number.into(),
+            Err(_) => value.split(',').collect(),
+        };
+        keys.insert(key.to_string(), value);
     }
     let json = serde_json::to_string(&keys).map_err(|e| e.to_string())?;
     HwConfig::from_json(&json)

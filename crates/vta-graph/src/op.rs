@@ -172,7 +172,7 @@ impl BlockedLayout {
 /// point is subtracted and no bias added, both have been folded into `requant.add`.
 ///
 /// The input's origin lies at `in_layout.border` (top, left) inside the packed tensor; window
-/// positions in the border read what is stored there, positions beyond it read zero.
+/// positions in the border read what is stored there, positions beyond it read `pad`.
 /// `requant.mult` and `.add` have one element or `ceil(O/bo) * bo`.
 ///
 /// With a pooling the sums are those of each position of its window over the convolution's result, of which
@@ -189,6 +189,8 @@ pub struct PackedConv {
     pub out_shape: [usize; 4],
     /// The window over the logical input, all of its padding included.
     pub window: Window,
+    /// What the window reads beyond the packed input.
+    pub pad: i32,
     /// Number of groups, which divides the channels of input and output.
     pub groups: usize,
     /// Layout of the input.
@@ -245,8 +247,7 @@ fn gcd(a: usize, b: usize) -> usize {
 /// A pooling that the accelerator runs, over values *as stored*.
 ///
 /// The input's origin lies at `in_layout.border` (top, left) inside the packed tensor; window
-/// positions in the border read what is stored there, positions beyond it read zero. What
-/// stands there must not change the result: at most the input's least value for a maximum,
+/// positions in the border read what is stored there, positions beyond it read `pad`. Neither may change the result: at most the input's least value for a maximum,
 /// its zero point for a sum.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct PackedPool {
@@ -256,6 +257,8 @@ pub struct PackedPool {
     pub out_shape: [usize; 4],
     /// The window over the logical input, all of its padding included.
     pub window: Window,
+    /// What the window reads beyond the packed input.
+    pub pad: i32,
     /// Layout of the input.
     pub in_layout: BlockedLayout,
     /// Layout of the output, of the same blocking.

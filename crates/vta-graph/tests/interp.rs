@@ -420,9 +420,9 @@ proptest! {
         prop_assert_eq!(&outputs[0], &outputs[1]);
     }
 
-    /// A packed convolution reads zero beyond the border, whatever it is filled with.
+    /// A packed convolution reads its padding beyond the border, whatever that is filled with.
     #[test]
-    fn beyond_the_border_is_zero(mut dice in dice()) {
+    fn beyond_the_border_is_padding(mut dice in dice()) {
         let (op, operands) = dice.packed_conv();
         let Op::VtaConv(c) = &op else { unreachable!() };
         let nd: Vec<Nd> = operands.iter().map(Nd::new).collect();
@@ -438,16 +438,16 @@ proptest! {
             let [group_in, group_out] = c.group_blocks();
             let sum_at = |oy: usize, ox: usize| {
                 let mut sum = 0.0;
-                for ib in 0..group_in {
+                let first = i[1] / group_out * group_in;
+                for block in first..(first + group_in).min(nd[0].shape[1]) {
                     for ky in 0..c.window.kernel[0] {
                         for kx in 0..c.window.kernel[1] {
                             let y = position(&c.window, 0, oy, ky) + c.in_layout.border[0] as i64;
                             let x = position(&c.window, 1, ox, kx) + c.in_layout.border[1] as i64;
                             for lane in 0..bi {
-                                let block = i[1] / group_out * group_in + ib;
                                 let at = [i[0] as i64, block as i64, y, x, i[4] as i64, lane as i64];
-                                let weight = nd[1].at(&[i[1], ib, ky, kx, i[5], lane]);
-                                sum += nd[0].get(&at).unwrap_or(0.0) * weight;
+                                let weight = nd[1].at(&[i[1], block - first, ky, kx, i[5], lane]);
+                                sum += nd[0].get(&at).unwrap_or(c.pad.into()) * weight;
                             }
                         }
                     }
@@ -538,7 +538,7 @@ fn packed_and_plain_pools(dice: &mut Dice) -> (Graph, Tensor) {
         let in_layout = BlockedLayout {
             batch,
             lanes,
-            border: window.pads,
+            border: window.pads.map(|p| p - dice.range(0, p)),
             fill,
         };
         let out_layout = dice.layout(batch, lanes, DType::I8);
@@ -548,6 +548,7 @@ fn packed_and_plain_pools(dice: &mut Dice) -> (Graph, Tensor) {
             in_shape: shape,
             out_shape,
             window: window.clone(),
+            pad: fill,
             in_layout,
             out_layout: out_layout.clone(),
         };
@@ -621,11 +622,15 @@ fn packed_and_plain_conv(dice: &mut Dice) -> (Graph, Vec<Tensor>) {
         border,
         fill,
     };
-    let border = a.window.pads.map(|p| p + dice.range(0, 1));
+    let border = a
+        .window
+        .pads
+        .map(|p| (p + dice.range(0, 2)).saturating_sub(1));
     let mut conv = PackedConv {
         in_shape: shape,
         out_shape: [n, o, oh, ow],
         window: a.window.clone(),
+        pad: zero_point,
         groups: a.groups,
         in_layout: layout(bi, border, zero_point),
         out_layout: layout(bo, [0, 1, 2, 0], 5),

@@ -20,7 +20,7 @@ pub(crate) struct Touch<'a> {
     pub(crate) access: &'a Access,
     pub(crate) extents: &'a [Expr],
     pub(crate) kind: Use,
-    pub(crate) padded: bool,
+    pub(crate) padded: Option<i32>,
 }
 
 impl Stmt {
@@ -43,7 +43,7 @@ impl Stmt {
                 } else {
                     Use::Accumulate
                 };
-                touch(kind, dst, &[], false);
+                touch(kind, dst, &[], None);
             }
             Stmt::Load {
                 dst,
@@ -52,7 +52,7 @@ impl Stmt {
                 extents,
             } => {
                 touch(Use::Read, src, extents, *padded);
-                touch(Use::Write, dst, extents, false);
+                touch(Use::Write, dst, extents, None);
             }
             Stmt::Store {
                 dst,
@@ -60,24 +60,24 @@ impl Stmt {
                 extents,
                 by,
             } => {
-                touch(Use::Read, src, extents, false);
+                touch(Use::Read, src, extents, None);
                 if let Some(by) = by {
-                    touch(Use::Read, by, &[], false);
+                    touch(Use::Read, by, &[], None);
                 }
-                touch(Use::Write, dst, extents, false);
+                touch(Use::Write, dst, extents, None);
             }
             Stmt::Gemm { acc, inp, wgt } => {
-                touch(Use::Read, inp, &[], false);
-                touch(Use::Read, wgt, &[], false);
-                touch(Use::Accumulate, acc, &[], false);
+                touch(Use::Read, inp, &[], None);
+                touch(Use::Read, wgt, &[], None);
+                touch(Use::Accumulate, acc, &[], None);
             }
-            Stmt::Reset { acc } => touch(Use::Write, acc, &[], false),
+            Stmt::Reset { acc } => touch(Use::Write, acc, &[], None),
             Stmt::Alu { dst, src, .. } => {
                 if let Operand::Elem(src) = src {
-                    touch(Use::Read, src, &[], false);
+                    touch(Use::Read, src, &[], None);
                 }
-                touch(Use::Read, dst, &[], false);
-                touch(Use::Write, dst, &[], false);
+                touch(Use::Read, dst, &[], None);
+                touch(Use::Write, dst, &[], None);
             }
         }
     }

@@ -95,8 +95,8 @@ pub enum Stmt {
         dst: Access,
         /// DRAM and origin in it.
         src: Access,
-        /// Whether elements outside `src` are 0; otherwise they are an error.
-        padded: bool,
+        /// Each value of an element outside `src`; otherwise that is an error.
+        padded: Option<i32>,
         /// One per leading dimension; both buffers have equally many.
         extents: Vec<Expr>,
     },

@@ -25,15 +25,15 @@ impl Access {
     pub fn read(self) -> Value {
         Value::Read {
             access: self,
-            padded: false,
+            padded: None,
         }
     }
 
-    /// The value read here, 0 outside the buffer.
-    pub fn read_padded(self) -> Value {
+    /// The value read here, `with` outside the buffer.
+    pub fn read_padded(self, with: i32) -> Value {
         Value::Read {
             access: self,
-            padded: true,
+            padded: Some(with),
         }
     }
 }
@@ -76,12 +76,12 @@ impl ValueOp {
 pub enum Value {
     /// A literal.
     Const(i64),
-    /// One value of a buffer. Outside the buffer, `padded` gives 0; otherwise that is an error.
+    /// One value of a buffer.
     Read {
         /// Full-rank place.
         access: Access,
-        /// Whether to read 0 outside.
-        padded: bool,
+        /// What is read outside the buffer; otherwise that is an error.
+        padded: Option<i32>,
     },
     /// A binary operation.
     Bin(ValueOp, Box<Value>, Box<Value>),
@@ -101,7 +101,7 @@ impl Value {
     }
 
     /// Calls `f` on every read, left to right.
-    pub fn for_each_read<'a>(&'a self, f: &mut impl FnMut(&'a Access, bool)) {
+    pub fn for_each_read<'a>(&'a self, f: &mut impl FnMut(&'a Access, Option<i32>)) {
         match self {
             Value::Const(_) => {}
             Value::Read { access, padded } => f(access, *padded),
@@ -114,7 +114,7 @@ impl Value {
     }
 
     /// As [`Value::for_each_read`], with both the place and its padding open to change.
-    pub fn for_each_read_mut(&mut self, f: &mut impl FnMut(&mut Access, &mut bool)) {
+    pub fn for_each_read_mut(&mut self, f: &mut impl FnMut(&mut Access, &mut Option<i32>)) {
         match self {
             Value::Const(_) => {}
             Value::Read { access, padded } => f(access, padded),

@@ -339,9 +339,15 @@ impl<'a> Checker<'a> {
         extents: &[Expr],
         whole: bool,
         kind: Use,
-        padded: bool,
+        padded: Option<i32>,
     ) -> Checked {
         let (buffer, writable) = self.find(&access.buffer)?;
+        if let Some(with) = padded.filter(|&with| buffer.dtype.wrap(with.into()) != with) {
+            let (name, dtype) = (&buffer.name, buffer.dtype.name());
+            return Err(format!(
+                "`{name}` is padded with {with}, which is no {dtype}"
+            ));
+        }
         if kind != Use::Read && !writable {
             return Err(format!(
                 "`{}` is an input and cannot be written",
@@ -362,7 +368,7 @@ impl<'a> Checker<'a> {
         }
         for (d, (idx, dim)) in access.idx.iter().zip(dims).enumerate() {
             self.bound(idx)?;
-            if !self.bounds || padded {
+            if !self.bounds || padded.is_some() {
                 continue;
             }
             let end = match extents.get(d) {

@@ -111,6 +111,7 @@ fn a_layer_of_the_default_design_fits_or_says_what_does_not() {
         stride: 1,
         dilation: 1,
         pad: 1,
+        pad_value: 0,
     };
     let scheduled = check(&conv, (2, 4, 14, 1), 1);
     let limits = Limits {

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use vta_isa::{AluOp, Design, MemType};
-use vta_program::Block2d;
+use vta_program::{Block2d, Pads};
 use vta_tir::{Access, Buffer, DType, EvalError, Expr, Name, Operand, Program, Scope, Stmt};
 
 use super::dma;
@@ -252,7 +252,7 @@ impl<'a> Walker<'a> {
         dst: &Access,
         src: &Access,
         extents: &[Expr],
-        padded: bool,
+        padded: Option<i32>,
     ) -> Result<(), EmitError> {
         let (to, from) = (self.find(&dst.buffer)?, self.find(&src.buffer)?);
         let mem = match (
@@ -287,7 +287,7 @@ impl<'a> Walker<'a> {
             None => None,
         };
         let (to, from) = (self.find(&dst.buffer)?, self.find(&src.buffer)?);
-        for block in self.blocks(MemType::Out, (src, from), (dst, to), extents, false)? {
+        for block in self.blocks(MemType::Out, (src, from), (dst, to), extents, None)? {
             self.out.push(Command::Store { block, entry });
         }
         Ok(())
@@ -300,7 +300,7 @@ impl<'a> Walker<'a> {
         (chip_access, chip): (&Access, &Placed),
         (dram_access, dram): (&Access, &Placed),
         extents: &[Expr],
-        padded: bool,
+        padded: Option<i32>,
     ) -> Result<Vec<Block2d>, EmitError> {
         let extents = self.extents(extents)?;
         let chip_at = self.indices(chip_access)?;
@@ -320,7 +320,7 @@ impl<'a> Walker<'a> {
         let inside = |at: &[i64], dims: &[u64]| {
             (0..rank).all(|d| at[d] >= 0 && at[d] as u64 + extents[d] <= dims[d])
         };
-        if !inside(&chip_at, &chip.dims) || !(padded || inside(&dram_at, &dram.dims)) {
+        if !inside(&chip_at, &chip.dims) || !(padded.is_some() || inside(&dram_at, &dram.dims)) {
             return Err(self.form(format!(
                 "a transfer of {extents:?} at {chip_at:?} in `{}` and {dram_at:?} in `{}` leaves them",
                 chip.buffer.name, dram.buffer.name
@@ -353,7 +353,12 @@ impl<'a> Walker<'a> {
             }
             let sram = chip.at + flat(&chip_at, &chip.dims);
             for b in dma::blocks(&dram.dims, &dram_at, &size) {
+                let padding = b.pads != Pads::NONE;
                 out.push(Block2d {
+                    pads: Pads {
+                        value: padded.filter(|_| padding).unwrap_or(0),
+                        ..b.pads
+                    },
                     sram_base: (sram as u32 + b.sram_base) * unit,
                     dram_elem: (dram.at / elem + b.dram_elem) * u64::from(unit),
                     x_size: b.x_size * unit,

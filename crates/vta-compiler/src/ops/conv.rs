@@ -33,6 +33,8 @@ pub struct ConvShape {
     /// Rows and columns by which the first window starts before the bordered input; negative
     /// where it starts inside.
     pub before: [i64; 2],
+    /// What it reads beyond the bordered input.
+    pub pad: i32,
     /// A residual that diagonal weights add to the sums, if there is one.
     pub residual: Option<Residual>,
     /// A maximum over windows of the sums, if it is taken; there is no residual then.
@@ -57,6 +59,7 @@ impl ConvShape {
         let residual = c.residual.as_ref().map(|layout| (layout, passes));
         let mut shape = ConvShape {
             group: c.group_blocks(),
+            pad: c.pad,
             ..ConvShape::new(
                 (c.in_shape, &c.in_layout),
                 (c.out_shape, &c.out_layout),
@@ -76,12 +79,15 @@ impl ConvShape {
 
     /// The extents of a pooling: those of a convolution whose channels stay apart.
     pub fn pool(p: &PackedPool) -> Self {
-        ConvShape::new(
-            (p.in_shape, &p.in_layout),
-            (p.out_shape, &p.out_layout),
-            &p.window,
-            None,
-        )
+        ConvShape {
+            pad: p.pad,
+            ..ConvShape::new(
+                (p.in_shape, &p.in_layout),
+                (p.out_shape, &p.out_layout),
+                &p.window,
+                None,
+            )
+        }
     }
 
     fn new(
@@ -115,6 +121,7 @@ impl ConvShape {
                 window.pads[0] as i64 - it as i64,
                 window.pads[1] as i64 - il as i64,
             ],
+            pad: 0,
             residual: residual.map(|(layout, passes)| Residual {
                 border: within(layout),
                 passes,
@@ -244,7 +251,7 @@ pub fn naive(name: &str, shape: &ConvShape, epilogue: &Epilogue, design: &Design
     let input = [n, channel, at(y, "ky", 0), at(x, "kx", 1), row, var("k")];
     let weight = [c, var("ci"), var("ky"), var("kx"), lane, var("k")];
     let product = Access::new("x", input)
-        .read_padded()
+        .read_padded(shape.pad)
         .bin(vta_tir::ValueOp::Mul, Access::new(WEIGHTS, weight).read());
     let sum = Stmt::Accumulate {
         dst: acc(1),

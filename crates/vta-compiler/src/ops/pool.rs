@@ -151,7 +151,7 @@ pub fn naive(name: &str, shape: &ConvShape, steps: &PoolSteps, design: &Design) 
         let lane = std::mem::replace(&mut from[5], var(k.as_str()));
         let weight = [Expr::from(0), lane, var(k.as_str())];
         let product = Access::new("x", from)
-            .read_padded()
+            .read_padded(shape.pad)
             .bin(ValueOp::Mul, Access::new(IDENTITY, weight).read());
         let sum = Stmt::Accumulate {
             dst,
@@ -165,7 +165,7 @@ pub fn naive(name: &str, shape: &ConvShape, steps: &PoolSteps, design: &Design) 
     };
     let taps = match steps.taps {
         Taps::Alu(op) => {
-            let value = Access::new("x", window.input(tap)).read_padded();
+            let value = Access::new("x", window.input(tap)).read_padded(shape.pad);
             window.nest(tap, combine(tap, op, value))
         }
         Taps::Gemm => window.nest(tap, identity(acc(tap))),

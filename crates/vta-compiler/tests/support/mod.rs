@@ -73,6 +73,21 @@ pub(crate) fn designs() -> Vec<Design> {
             ..base()
         },
         HwConfig {
+            features: ["load_pad"].map(String::from).into(),
+            log_block_in: 3,
+            log_block_out: 3,
+            log_inp_buff_size: 12,
+            log_wgt_buff_size: 14,
+            log_acc_buff_size: 13,
+            ..base()
+        },
+        HwConfig {
+            features: ["requant_store", "load_pad"].map(String::from).into(),
+            log_wgt_width: 2,
+            log_wgt_buff_size: 15,
+            ..base()
+        },
+        HwConfig {
             alu_ops: ["min", "max", "add", "shr"].map(String::from).into(),
             ..base()
         },

@@ -52,6 +52,7 @@ pub(super) fn vta_conv(c: &PackedConv, inputs: &[&TensorType]) -> Inferred {
     let (x, weight) = (inputs[0], inputs[1]);
     expect_packed("x", x, &c.in_layout, c.in_shape)?;
     expect_narrow("weight", weight)?;
+    expect_in_range("pad", c.pad.into(), x.dtype)?;
     let out = packed_shape(&c.out_layout, c.out_shape, x.dtype)?;
     let [n, i, h, w] = c.in_shape;
     let [on, o, oh, ow] = c.out_shape;
@@ -154,6 +155,7 @@ pub(super) fn vta_sum_pool(p: &PackedPool, requant: &Requant, x: &TensorType) ->
 
 fn pooled(p: &PackedPool, x: &TensorType) -> Inferred {
     expect_packed("x", x, &p.in_layout, p.in_shape)?;
+    expect_in_range("pad", p.pad.into(), x.dtype)?;
     let (from, to) = (&p.in_layout, &p.out_layout);
     if (from.batch, from.lanes) != (to.batch, to.lanes) {
         return Err(format!(

@@ -96,6 +96,7 @@ pub(super) fn vta_conv(c: &PackedConv, operands: &[&Tensor], ty: &TensorType) ->
         let at = Blocked::new(layout, c.out_shape);
         (at, widen(operands[2]), widen(operands[3]))
     });
+    let beyond = vec![c.pad as i16; batch * bi];
     let mut y = blank(&c.out_layout, c.out_shape, ty);
     // The sums at one position of the convolution's result.
     let sums = |acc: &mut Vec<i32>, n: usize, o: usize, [oy, ox]: [usize; 2]| {
@@ -104,10 +105,10 @@ pub(super) fn vta_conv(c: &PackedConv, operands: &[&Tensor], ty: &TensorType) ->
         let first = o / group_out * group_in;
         let reads = group_in.min(blocks_in - first);
         for [i, ky, kx, _] in indices([reads, kh, kw, 1]) {
-            let Some([iy, ix]) = from.tap(&c.window, [oy, ox], [ky, kx]) else {
-                continue;
+            let x = match from.tap(&c.window, [oy, ox], [ky, kx]) {
+                Some([iy, ix]) => &x[from.block(n, first + i, iy, ix)..][..batch * bi],
+                None => &beyond,
             };
-            let x = &x[from.block(n, first + i, iy, ix)..][..batch * bi];
             let k = ((o * group_in + i) * kh + ky) * kw + kx;
             accumulate(acc, x, &weight[k * bo * bi..][..bo * bi], bi);
         }
@@ -227,7 +228,7 @@ fn pooled(
         for (i, y) in y[block..][..batch * lanes].iter_mut().enumerate() {
             let mut taps = indices([kh, kw, 1, 1]).map(|[ky, kx, ..]| {
                 let at = from.tap(&p.window, [oy, ox], [ky, kx]);
-                at.map_or(0, |[row, column]| {
+                at.map_or(p.pad, |[row, column]| {
                     x[from.block(n, c, row, column) + i].into()
                 })
             });

@@ -5,8 +5,8 @@
 //! requantization a `vta.sum_pool`, an addition a `vta.add`, a maximum a `vta.max_pool`;
 //! `pack` and `unpack` appear where a tensor crosses between the host and the accelerator.
 //! Zero points end here: `sum((x - z) * w)` is `sum(x * w) - z * sum(w)`, whose second half is
-//! a constant of each channel, and padding that stands for `z` becomes a border that holds it.
-//! The padding of a maximum becomes a border of a value that never wins.
+//! a constant of each channel, and padding that stands for `z` is read as `z`, the padding of a maximum as a value
+//! that never wins: where a LOAD cannot pad with it, the tensor has a border that holds it.
 
 mod border;
 
@@ -14,6 +14,7 @@ use std::collections::BTreeMap;
 
 use border::Border;
 
+use crate::quant::bounds::{Interval, value_bounds};
 use crate::{
     BlockedLayout, DType, Graph, GraphError, Node, NodeId, Op, PackedConv, PackedPool, PoolAttrs,
     Requant, Tensor, TensorType, ValueId, Window,
@@ -28,6 +29,31 @@ pub struct Registers {
     pub block_in: usize,
     /// Output lanes.
     pub block_out: usize,
+    /// What a LOAD pads with.
+    pub padding: Padding,
+}
+
+/// The values that a LOAD can pad with. Any other has to be stored, as a border.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Padding {
+    /// This one.
+    Fixed(i32),
+    /// Each.
+    Any,
+}
+
+impl Padding {
+    /// What is read where an operator wants `value` beyond a tensor, or beyond a border that holds it.
+    fn of(self, value: i32) -> i32 {
+        match self {
+            Padding::Fixed(fixed) => fixed,
+            Padding::Any => value,
+        }
+    }
+
+    fn is(self, value: i32) -> bool {
+        self.of(value) == value
+    }
 }
 
 /// Packs `graph`, in which `chosen` names the nodes that the accelerator runs. Returns, for every
@@ -43,7 +69,8 @@ pub fn run(
     regs: Registers,
 ) -> Result<Vec<Option<NodeId>>, GraphError> {
     let old = std::mem::take(graph);
-    let borders = border::borders(&old, chosen).map_err(|id| {
+    let ranges = value_bounds(&old);
+    let borders = border::borders(&old, chosen, &ranges, regs.padding).map_err(|id| {
         let node = &old.node(id).name;
         GraphError::Invalid(format!("`{node}` and its operands have different borders"))
     })?;
@@ -52,6 +79,7 @@ pub fn run(
         plain: BTreeMap::new(),
         packed: BTreeMap::new(),
         borders,
+        ranges,
         regs,
         old: &old,
     };
@@ -93,8 +121,8 @@ fn is_sums(graph: &Graph, node: &Node) -> bool {
 
 /// The first of the chosen concatenations whose result and operands cannot be stored in one place, because they
 /// are padded with different values.
-pub fn unshareable(graph: &Graph, chosen: &[NodeId]) -> Option<NodeId> {
-    border::borders(graph, chosen).err()
+pub fn unshareable(graph: &Graph, chosen: &[NodeId], padding: Padding) -> Option<NodeId> {
+    border::borders(graph, chosen, &value_bounds(graph), padding).err()
 }
 
 /// The padding of an operator that reads it as the zero point, and that zero point.
@@ -106,8 +134,11 @@ fn zero_padding(op: &Op) -> Option<([usize; 4], i32)> {
     }
 }
 
-/// Whether the operators that pad `x` with its zero point agree on it.
-pub fn is_padded_alike(graph: &Graph, x: ValueId) -> bool {
+/// Whether the operators that pad `x` with its zero point agree on it, as a border has to.
+pub fn is_padded_alike(graph: &Graph, x: ValueId, padding: Padding) -> bool {
+    if padding == Padding::Any {
+        return true;
+    }
     let readers = graph.nodes.iter().filter(|n| n.inputs.first() == Some(&x));
     let mut zero_points = readers
         .filter_map(|n| zero_padding(&n.op))
@@ -117,16 +148,22 @@ pub fn is_padded_alike(graph: &Graph, x: ValueId) -> bool {
     zero_points.all(|zero_point| Some(zero_point) == first)
 }
 
-/// What stands in the padding of a maximum over `x`, whose values are at least `low`: the zero
+/// What stands in the padding of a maximum over `x`, if values lie within `ranges`: the zero
 /// point if another reader pads with it, since a tensor has one border, else the value nearest
 /// to 0 that never wins. `None` if that zero point could win.
-pub fn max_pool_fill(graph: &Graph, x: ValueId, low: i64) -> Option<i32> {
+pub fn max_pool_fill(
+    graph: &Graph,
+    x: ValueId,
+    ranges: &[Option<Interval>],
+    padding: Padding,
+) -> Option<i32> {
+    let low = ranges[x.0 as usize].map_or(0, |range| range.0);
     let readers = graph.nodes.iter().filter(|n| n.inputs.first() == Some(&x));
     let mut zero_points = readers
         .filter_map(|n| zero_padding(&n.op))
         .filter(|(pads, _)| *pads != [0; 4])
         .map(|(_, zero_point)| zero_point);
-    match zero_points.next() {
+    match zero_points.next().filter(|_| padding != Padding::Any) {
         Some(zero_point) => (i64::from(zero_point) <= low).then_some(zero_point),
         None => i32::try_from(low.min(0)).ok(),
     }
@@ -140,6 +177,7 @@ struct Packer<'a> {
     /// New values by old ones and lanes, in a blocked layout.
     packed: BTreeMap<(ValueId, usize), (ValueId, BlockedLayout)>,
     borders: BTreeMap<ValueId, Border>,
+    ranges: Vec<Option<Interval>>,
     regs: Registers,
 }
 
@@ -270,6 +308,7 @@ impl Packer<'_> {
             in_shape: four(&self.old.value(conv.inputs[0]).ty)?,
             out_shape: four(&self.old.value(node.output).ty)?,
             window: attrs.window.clone(),
+            pad: self.regs.padding.of(*zero_point),
             groups: attrs.groups,
             in_layout,
             out_layout: out_layout.clone(),
@@ -339,7 +378,7 @@ impl Packer<'_> {
         requant: &Requant,
         dtype: DType,
     ) -> Result<(), GraphError> {
-        let (x, packed) = self.pool(sums.inputs[0], node.output, pool)?;
+        let (x, packed) = self.pool(sums.inputs[0], node.output, pool, zero_point)?;
         let requant = sum_pool_requant(
             requant,
             &packed.window,
@@ -354,25 +393,29 @@ impl Packer<'_> {
     }
 
     fn max_pool(&mut self, node: &Node, pool: &PoolAttrs) -> Result<(), GraphError> {
-        let (x, packed) = self.pool(node.inputs[0], node.output, pool)?;
+        let x = node.inputs[0];
         let dtype = self.old.value(node.output).ty.dtype;
+        let least = max_pool_fill(self.old, x, &self.ranges, self.regs.padding).unwrap_or(0);
+        let (x, packed) = self.pool(x, node.output, pool, least)?;
         let layout = packed.out_layout.clone();
         let op = Op::VtaMaxPool(packed);
         self.accelerated(&node.name, op, dtype, &[x], node.output, layout)
     }
 
-    /// The packed input, and the packed window over it.
+    /// The packed input, and the packed window over it, which wants `pad` around it.
     fn pool(
         &mut self,
         input: ValueId,
         output: ValueId,
         pool: &PoolAttrs,
+        pad: i32,
     ) -> Result<(ValueId, PackedPool), GraphError> {
         let (x, in_layout) = self.packed(input, self.regs.block_out)?;
         let packed = PackedPool {
             in_shape: four(&self.old.value(input).ty)?,
             out_shape: four(&self.old.value(output).ty)?,
             window: pool.whole_window(),
+            pad: self.regs.padding.of(pad),
             in_layout,
             out_layout: self.layout(output, self.regs.block_out),
         };

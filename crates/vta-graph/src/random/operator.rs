@@ -151,6 +151,7 @@ impl Dice {
             in_shape: [n, c, h, wd],
             out_shape: [n, o, oh, ow],
             window,
+            pad: self.in_range(x),
             groups,
             in_layout: self.layout(batch, bi, x),
             out_layout: self.layout(batch, bo, x),
@@ -189,6 +190,7 @@ impl Dice {
             in_shape,
             out_shape: [n, c, oh, ow],
             window,
+            pad: self.in_range(dtype),
             in_layout: self.layout(batch, lanes, dtype),
             out_layout: self.layout(batch, lanes, dtype),
         };

@@ -200,8 +200,8 @@ fields! {
     Requant { mult, add, shift, lo, hi }
     AddEpilogue { mult_a, mult_b, add, shift, lo, hi }
     Quant { scale, zero_point, axis }
-    PackedConv { in_shape, out_shape, window, groups, in_layout, out_layout, requant, residual, pool }
-    PackedPool { in_shape, out_shape, window, in_layout, out_layout }
+    PackedConv { in_shape, out_shape, window, pad, groups, in_layout, out_layout, requant, residual, pool }
+    PackedPool { in_shape, out_shape, window, pad, in_layout, out_layout }
 }
 
 impl Fields for ConvAttrs {
@@ -385,6 +385,7 @@ pub(super) fn blank(name: &str, dtype: DType) -> Option<Op> {
         in_shape: [0; 4],
         out_shape: [0; 4],
         window: window(),
+        pad: 0,
         in_layout: layout(),
         out_layout: layout(),
     };
@@ -447,6 +448,7 @@ pub(super) fn blank(name: &str, dtype: DType) -> Option<Op> {
             in_shape: [0; 4],
             out_shape: [0; 4],
             window: window(),
+            pad: 0,
             groups: 0,
             in_layout: layout(),
             out_layout: layout(),

@@ -22,7 +22,7 @@ pub(super) struct Spot {
 
 pub(super) enum Val {
     Const(i64),
-    Read { spot: Spot, padded: bool },
+    Read { spot: Spot, padded: Option<i32> },
     Bin(ValueOp, Box<Val>, Box<Val>),
     Cast(DType, Box<Val>),
 }
@@ -51,7 +51,7 @@ pub(super) enum Op<'a> {
     Copy {
         dst: Spot,
         src: Spot,
-        padded: bool,
+        padded: Option<i32>,
         extents: Vec<Index>,
         by: Option<Spot>,
     },
@@ -162,7 +162,7 @@ impl<'a> Scopes<'a> {
             } => Op::Copy {
                 dst: self.spot(dst),
                 src: self.spot(src),
-                padded: false,
+                padded: None,
                 extents: self.indices(extents),
                 by: by.as_ref().map(|by| self.spot(by)),
             },

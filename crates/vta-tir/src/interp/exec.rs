@@ -173,7 +173,7 @@ impl<'a> Machine<'a> {
         &mut self,
         dst: &Spot,
         src: &Spot,
-        padded: bool,
+        padded: Option<i32>,
         extents: &[Index],
         by: Option<&Spot>,
     ) -> Step<()> {
@@ -203,13 +203,17 @@ impl<'a> Machine<'a> {
                     .flat(&to)
                     .map_err(|d| self.outside(dst.buffer, &to, d))?;
             let source = match self.memories[src.buffer].flat(&from) {
-                Ok(source) => Some(size * source),
-                Err(_) if padded => None,
-                Err(d) => return Err(self.outside(src.buffer, &from, d)),
+                Ok(source) => Ok(size * source),
+                Err(d) => match padded {
+                    Some(with) => Err(with),
+                    None => return Err(self.outside(src.buffer, &from, d)),
+                },
             };
             for lane in 0..size {
-                let value =
-                    source.map_or(0, |source| self.memories[src.buffer].data[source + lane]);
+                let value = match source {
+                    Ok(source) => self.memories[src.buffer].data[source + lane],
+                    Err(with) => with,
+                };
                 let value = match columns {
                     0 => i64::from(value),
                     _ => {
@@ -279,8 +283,10 @@ impl<'a> Machine<'a> {
             Val::Const(c) => *c,
             Val::Read { spot, padded } => match self.locate(spot)? {
                 Ok(at) => i64::from(self.memories[spot.buffer].data[at]),
-                Err(_) if *padded => 0,
-                Err(d) => return Err(self.outside(spot.buffer, &self.indices(&spot.idx)?, d)),
+                Err(d) => match padded {
+                    Some(with) => i64::from(*with),
+                    None => return Err(self.outside(spot.buffer, &self.indices(&spot.idx)?, d)),
+                },
             },
             Val::Bin(op, a, b) => op.apply(self.value(a)?, self.value(b)?),
             Val::Cast(dtype, a) => i64::from(dtype.wrap(self.value(a)?)),

@@ -14,8 +14,8 @@ use crate::value::{Access, Value};
 /// more. The type stays; what must widen on its way into the register file is an allocation of its own with a copy nest.
 ///
 /// # Errors
-/// No such loop or buffer; nothing is read; the body writes the buffer, or an intrinsic reads it; an index without affine
-/// bounds.
+/// No such loop or buffer; nothing is read; the body writes the buffer, or an intrinsic reads it; reads that are padded
+/// with different values; an index without affine bounds.
 pub fn cache_read(
     program: &mut Program,
     buffer: &str,
@@ -98,25 +98,28 @@ fn redirect(stmt: &mut Stmt, old: &Name, new: &Name, region: &Hull) {
     if let Stmt::Assign { value, .. } | Stmt::Accumulate { value, .. } = stmt {
         value.for_each_read_mut(&mut |access, padded| {
             if rebase(access, old, new, region) {
-                *padded = false;
+                *padded = None;
             }
         });
     }
 }
 
-/// The box that one iteration reads, and whether any read is padded.
-fn read_region(program: &Program, path: &[usize], buffer: &Buffer) -> Step<(Hull, bool)> {
+/// The box that one iteration reads, and what its reads are padded with, if one is.
+fn read_region(program: &Program, path: &[usize], buffer: &Buffer) -> Step<(Hull, Option<i32>)> {
     let Stmt::For { var, extent, body } = stmt_at(program, path) else {
         unreachable!("the path of a loop")
     };
     let mut nest = nest_around(program, path);
     nest.push(var.clone(), extent.clone());
-    let (mut padded, mut fault) = (false, None);
+    let (mut padded, mut fault) = (None, None);
     for_each_touch(&mut nest.clone(), body, &mut |_, touch| {
         if touch.access.buffer != buffer.name {
             return;
         }
-        padded |= touch.padded;
+        if touch.padded.is_some() && padded.is_some() && touch.padded != padded {
+            fault = Some("its reads are padded with different values");
+        }
+        padded = padded.or(touch.padded);
         if touch.kind != Use::Read {
             fault = Some("the loop writes it as well");
         } else if touch.access.idx.len() != buffer.rank() {

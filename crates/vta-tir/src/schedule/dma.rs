@@ -37,7 +37,7 @@ fn transfer(program: &Program, nest: &Stmt) -> Step<Stmt> {
     let (src, padded, record) = match bare {
         Value::Read { access, padded } => (access, *padded, None),
         _ => match rescaled(bare) {
-            Some((src, record)) => (src, false, Some(record)),
+            Some((src, record)) => (src, None, Some(record)),
             None => return Err(format!("`{value}` is more than a copy")),
         },
     };
@@ -59,7 +59,7 @@ fn transfer(program: &Program, nest: &Stmt) -> Step<Stmt> {
                 extents,
             })
         }
-        (Scope::Dram, Scope::Acc | Scope::Out) if !padded && to.dtype <= from.dtype => {
+        (Scope::Dram, Scope::Acc | Scope::Out) if padded.is_none() && to.dtype <= from.dtype => {
             Ok(Stmt::Store {
                 dst,
                 src,
@@ -70,7 +70,11 @@ fn transfer(program: &Program, nest: &Stmt) -> Step<Stmt> {
         _ => {
             let side =
                 |buffer: &Buffer| format!("{} in {}", buffer.dtype.name(), buffer.scope.name());
-            let padding = if padded { " with padding" } else { "" };
+            let padding = if padded.is_some() {
+                " with padding"
+            } else {
+                ""
+            };
             Err(format!(
                 "no transfer goes from {} to {}{padding}",
                 side(from),

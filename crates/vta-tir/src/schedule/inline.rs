@@ -78,7 +78,7 @@ fn only_read(buffer: &Buffer, value: &Value, rest: &[Stmt]) -> Step<()> {
         } else if *name != buffer.name {
         } else if touch.kind != Use::Read {
             fault = Some("it is written in several places".to_owned());
-        } else if touch.padded {
+        } else if touch.padded.is_some() {
             fault = Some(format!("`{}` is read with padding", touch.access));
         } else if touch.access.idx.len() != buffer.rank() || !touch.extents.is_empty() {
             fault = Some("an intrinsic reads it".to_owned());

@@ -70,7 +70,7 @@ pub(super) fn only_used_inside(all: &[Stmt], inside: &[Stmt], buffer: &Name) -> 
         let mut count = 0usize;
         for_each_touch(&mut LoopNest::new(), body, &mut |_, touch| {
             count += usize::from(touch.access.buffer == *buffer);
-            padded |= touch.padded && touch.access.buffer == *buffer;
+            padded |= touch.padded.is_some() && touch.access.buffer == *buffer;
         });
         count
     };

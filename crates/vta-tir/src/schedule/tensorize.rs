@@ -165,7 +165,7 @@ impl<'a> Bindings<'a> {
                 Value::Read { access: p, .. },
                 Value::Read {
                     access,
-                    padded: false,
+                    padded: None,
                 },
             ) => self.access(p, access),
             (Value::Bin(p, pa, pb), Value::Bin(op, a, b)) if p == op => {
@@ -183,7 +183,7 @@ impl<'a> Bindings<'a> {
                 _,
                 Value::Read {
                     access,
-                    padded: true,
+                    padded: Some(_),
                 },
             ) => Err(format!(
                 "the read of `{access}` is padded; cache it, and the copy is padded instead"

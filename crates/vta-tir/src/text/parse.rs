@@ -214,6 +214,16 @@ impl<'a> Parser<'a> {
         result
     }
 
+    /// A literal of 32 bits; `what` says in an error what it was to be.
+    fn number(&mut self, what: &str) -> Parsed<i32> {
+        let at = self.next;
+        let literal = self.literal()?;
+        i32::try_from(literal).or_else(|_| {
+            self.next = at;
+            self.error(format!("{what} that does not fit 32 bits"))
+        })
+    }
+
     fn literal(&mut self) -> Parsed<i64> {
         let negative = self.take_sign("-");
         let Token::Number(digits) = self.peek() else {
@@ -295,11 +305,16 @@ impl<'a> Parser<'a> {
         Ok(items)
     }
 
-    fn place_or_padded(&mut self) -> Parsed<(Access, bool)> {
+    fn place_or_padded(&mut self) -> Parsed<(Access, Option<i32>)> {
         let buffer = self.name("a buffer")?;
-        let padded = self.take_sign(".");
-        if padded {
+        let mut padded = None;
+        if self.take_sign(".") {
             self.word("pad")?;
+            padded = Some(0);
+            if self.take_sign("(") {
+                padded = Some(self.number("a padding")?);
+                self.sign(")")?;
+            }
         }
         Ok((
             Access {
@@ -475,18 +490,11 @@ impl<'a> Parser<'a> {
                         src: Operand::Elem(self.place()?),
                     });
                 }
-                let at = self.next;
-                match i32::try_from(self.literal()?) {
-                    Ok(imm) => Ok(Stmt::Alu {
-                        op,
-                        dst,
-                        src: Operand::Imm(imm),
-                    }),
-                    Err(_) => {
-                        self.next = at;
-                        self.error("an immediate that does not fit 32 bits".into())
-                    }
-                }
+                Ok(Stmt::Alu {
+                    op,
+                    dst,
+                    src: Operand::Imm(self.number("an immediate")?),
+                })
             }
             _ => {
                 self.next -= 1;

@@ -115,14 +115,19 @@ fn list(f: &mut fmt::Formatter<'_>, items: &[Expr]) -> fmt::Result {
     f.write_str("]")
 }
 
-fn place(f: &mut fmt::Formatter<'_>, access: &Access, padded: bool) -> fmt::Result {
-    write!(f, "{}{}", access.buffer, if padded { ".pad" } else { "" })?;
+fn place(f: &mut fmt::Formatter<'_>, access: &Access, padded: Option<i32>) -> fmt::Result {
+    write!(f, "{}", access.buffer)?;
+    match padded {
+        None => {}
+        Some(0) => f.write_str(".pad")?,
+        Some(with) => write!(f, ".pad({with})")?,
+    }
     list(f, &access.idx)
 }
 
 impl fmt::Display for Access {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        place(f, self, false)
+        place(f, self, None)
     }
 }
 

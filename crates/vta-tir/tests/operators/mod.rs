@@ -18,6 +18,7 @@ pub(crate) struct Conv {
     pub(crate) stride: i64,
     pub(crate) dilation: i64,
     pub(crate) pad: i64,
+    pub(crate) pad_value: i32,
 }
 
 impl Conv {
@@ -73,7 +74,7 @@ impl Conv {
                 var("k"),
             ],
         );
-        let product = x.read_padded().bin(ValueOp::Mul, w.read());
+        let product = x.read_padded(self.pad_value).bin(ValueOp::Mul, w.read());
         let reduction = Stmt::Accumulate {
             dst: at(1),
             value: product,
@@ -160,16 +161,27 @@ pub(crate) fn convs() -> impl Strategy<Value = Conv> {
         block_out,
     });
     let shape = ((1i64..3, 1i64..4), (3i64..8, 3i64..8), (1i64..4, 1i64..4));
-    (geometry, 1i64..3, shape, 1i64..3, 1i64..3, 0i64..3).prop_map(
-        |(geometry, images, (channels, size, kernel), stride, dilation, pad)| Conv {
-            geometry,
-            images,
-            channels,
-            size: (size.0 + 2, size.1 + 2),
-            kernel,
-            stride,
-            dilation,
-            pad,
-        },
+    (
+        geometry,
+        1i64..3,
+        shape,
+        1i64..3,
+        1i64..3,
+        (0i64..3, -128..=127),
     )
+        .prop_map(
+            |(geometry, images, (channels, size, kernel), stride, dilation, (pad, pad_value))| {
+                Conv {
+                    geometry,
+                    images,
+                    channels,
+                    size: (size.0 + 2, size.1 + 2),
+                    kernel,
+                    stride,
+                    dilation,
+                    pad,
+                    pad_value,
+                }
+            },
+        )
 }

@@ -1,15 +1,15 @@
-//! Borders: what stands around a blocked tensor because an operator pads it with something other than 0.
+//! Borders: what stands around a blocked tensor because an operator pads it with something that a LOAD cannot pad with.
 
 use std::collections::BTreeMap;
 
-use super::{is_sums, max_pool_fill, zero_padding};
-use crate::quant::bounds::value_bounds;
+use super::{Padding, is_sums, max_pool_fill, zero_padding};
+use crate::quant::bounds::Interval;
 use crate::{Graph, NodeId, Op, ValueId};
 
 /// Extents of a border (top, left, bottom, right), and the value that it holds.
 pub(super) type Border = ([usize; 4], i32);
 
-/// The border of each value that some chosen operator pads with something other than 0. A chosen
+/// The border of each value that some chosen operator pads with something that a LOAD cannot pad with. A chosen
 /// concatenation and its operands, which are stored in one place, have one border.
 ///
 /// # Errors
@@ -17,20 +17,20 @@ pub(super) type Border = ([usize; 4], i32);
 pub(super) fn borders(
     graph: &Graph,
     chosen: &[NodeId],
+    ranges: &[Option<Interval>],
+    padding: Padding,
 ) -> Result<BTreeMap<ValueId, Border>, NodeId> {
-    let ranges = value_bounds(graph);
     let mut out: BTreeMap<ValueId, Border> = BTreeMap::new();
     for &id in chosen {
         let node = graph.node(id);
         let (pads, fill) = match &node.op {
             Op::MaxPool(pool) if !is_sums(graph, node) => {
-                let low = ranges[node.inputs[0].0 as usize].map_or(0, |r| r.0);
-                let fill = max_pool_fill(graph, node.inputs[0], low);
+                let fill = max_pool_fill(graph, node.inputs[0], ranges, padding);
                 (pool.whole_window().pads, fill.unwrap_or(0))
             }
             op => zero_padding(op).unwrap_or_default(),
         };
-        if pads == [0; 4] {
+        if pads == [0; 4] || padding == Padding::Any {
             continue;
         }
         let (border, old) = out.entry(node.inputs[0]).or_insert(([0; 4], fill));
@@ -38,7 +38,7 @@ pub(super) fn borders(
         *border = hull(*border, pads);
     }
     while share(graph, chosen, &mut out)? {}
-    out.retain(|_, (_, fill)| *fill != 0);
+    out.retain(|_, (_, fill)| !padding.is(*fill));
     Ok(out)
 }
 
