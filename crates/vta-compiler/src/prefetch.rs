@@ -260,3 +260,139 @@ fn split(block: &Block2d, room: u64) -> (Option<Block2d>, Option<Block2d>) {
     let len = room as u32;
     (Some(run(0, len)), Some(run(len, block.x_size - len)))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::emit::Folded;
+    use crate::emit::fold::Loop;
+    use proptest::prelude::*;
+
+    /// An operator: its weights from `from` to `[at, at + len)` in `rows`, behind its input, which the operator before
+    /// stored; products with them; a store.
+    fn operator(index: u64, from: u64, at: u32, len: u32, rows: u32, work: u64) -> Vec<Command> {
+        let out = |index: u64| 0x1_0000 + index * 64;
+        let times = |extent, step| Loop {
+            extent,
+            step: [0, 0, step],
+        };
+        let weights = Block2d {
+            x_size: len,
+            y_size: rows,
+            x_stride: len + 3,
+            ..Block2d::run(at, from, len)
+        };
+        let kernel = Folded {
+            hardware: [times(work, 0), times((len * rows).into(), 1)],
+            uops: vec![[index, index, at.into()]],
+        };
+        let input = Block2d::run(index as u32, out(index), 1);
+        let result = Block2d::run(index as u32, out(index + 1), 1);
+        vec![
+            Command::Load {
+                mem: MemType::Inp,
+                block: input,
+            },
+            Command::Load {
+                mem: MemType::Wgt,
+                block: weights,
+            },
+            Command::Gemm {
+                reset: false,
+                kernel,
+            },
+            Command::Store {
+                block: result,
+                entry: None,
+            },
+        ]
+    }
+
+    /// Where the weights of each product came from, one command after the other.
+    fn origins(operators: &[Vec<Command>]) -> Vec<Vec<Option<u64>>> {
+        let mut weights = vec![None; 1 << 10];
+        let mut seen = Vec::new();
+        for command in operators.iter().flatten() {
+            match command {
+                Command::Load {
+                    mem: MemType::Wgt,
+                    block,
+                } => {
+                    let rows = 0..u64::from(block.y_size);
+                    let from = rows.flat_map(|y| {
+                        let first = block.dram_elem + y * u64::from(block.x_stride);
+                        first..first + u64::from(block.x_size)
+                    });
+                    block
+                        .on_chip()
+                        .zip(from)
+                        .for_each(|(at, from)| weights[at] = Some(from));
+                }
+                Command::Gemm { kernel, .. } => {
+                    seen.push(kernel.elements(2).map(|i| weights[i as usize]).collect());
+                }
+                _ => {}
+            }
+        }
+        seen
+    }
+
+    proptest! {
+        #[test]
+        fn products_have_the_same_weights(
+            shapes in prop::collection::vec((0u32..900, 1u32..30, 1u32..4, 1u64..60), 2..12),
+        ) {
+            let design = Design::default();
+            let operators: Vec<Vec<Command>> = shapes
+                .into_iter()
+                .enumerate()
+                .map(|(i, (at, len, rows, work))| {
+                    operator(i as u64, 1000 * i as u64, at, len, rows, work)
+                })
+                .collect();
+            let timing = Timing::new(&operators, 1 << 25, &design).expect("it runs");
+            let moved = moved(&operators, &timing, &design);
+            prop_assert_eq!(origins(&moved), origins(&operators));
+        }
+    }
+
+    #[test]
+    fn weights_come_while_the_operator_before_computes() {
+        let design = Design::default();
+        let operators = vec![
+            operator(0, 0, 0, 30, 2, 200),
+            operator(1, 1000, 100, 30, 2, 1),
+        ];
+        let loads = |operators: &[Vec<Command>]| -> Vec<usize> {
+            let of = |commands: &Vec<Command>| {
+                let loads = commands.iter().filter(|command| {
+                    matches!(
+                        command,
+                        Command::Load {
+                            mem: MemType::Wgt,
+                            ..
+                        }
+                    )
+                });
+                loads.count()
+            };
+            operators.iter().map(of).collect()
+        };
+        let before = Timing::new(&operators, 1 << 25, &design)
+            .expect("it runs")
+            .cycles();
+        let moved = early(operators, 1 << 25, &design).expect("it runs");
+        let after = Timing::new(&moved, 1 << 25, &design)
+            .expect("it runs")
+            .cycles();
+        assert_eq!(loads(&moved), [1, 1]);
+        assert!(matches!(
+            moved[1][0],
+            Command::Load {
+                mem: MemType::Wgt,
+                ..
+            }
+        ));
+        assert!(after + 400 < before, "{after} of {before} cycles");
+    }
+}

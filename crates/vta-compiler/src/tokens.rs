@@ -165,12 +165,12 @@ impl Order {
     /// A token from `from`, at the end of its command `count` or later, to the next command of `to`.
     fn token(&mut self, from: Module, to: Module, count: usize) {
         let room = self.room(from, to);
-        let late = self.modules[from as usize].steps[count - 1..]
-            .iter()
-            .position(|&step| step >= room);
-        let sender = match late {
-            Some(later) => count - 1 + later,
-            None => self.append(from, None, [false; 3]),
+        let steps = &self.modules[from as usize].steps;
+        let late = count - 1 + steps[count - 1..].partition_point(|&step| step < room);
+        let sender = if late < steps.len() {
+            late
+        } else {
+            self.append(from, None, [false; 3])
         };
         self.send(from, to, sender, None);
         self.learn(to, from, sender);
