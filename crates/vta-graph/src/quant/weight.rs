@@ -127,11 +127,12 @@ pub(super) fn to_integers(weight: &Tensor, scales: &[f32], dtype: DType) -> (Ten
     )
 }
 
+/// The nearest integer of `dtype`, an even one where two are.
 fn round(w: f32, scale: f64, dtype: DType) -> f64 {
+    // From here on numbers have no fraction: an addition rounds as the processor does, in vectors.
+    const WHOLE: f64 = (3u64 << 51) as f64;
     let (lo, hi) = dtype.range().expect("an integer type");
-    (f64::from(w) / scale)
-        .round_ties_even()
-        .clamp(lo as f64, hi as f64)
+    (f64::from(w) / scale).clamp(lo as f64, hi as f64) + WHOLE - WHOLE
 }
 
 fn largest(row: &[f32]) -> f64 {
