@@ -14,6 +14,7 @@ pub mod epilogue;
 mod error;
 mod layers;
 mod lower;
+mod nest;
 pub mod ops;
 mod options;
 pub mod partition;
@@ -30,6 +31,7 @@ mod watch;
 
 pub use error::CompileError;
 pub use lower::{LowerError, Lowered};
+pub use nest::{NestStream, compile_nest};
 pub use options::{CompileOptions, Offload};
 pub use partition::quant_target;
 pub use pipeline::{Compiled, compile, compile_watched, compile_with};

@@ -3,10 +3,10 @@
 use std::fmt::Display;
 
 use vta_graph::{Graph, Node, Op};
-use vta_isa::{ChannelRequant, Design, MemType, Uop};
+use vta_isa::{ChannelRequant, Design, Uop};
 use vta_program::{CommandStream, Loop, Operand, StreamError};
 use vta_tir::Program;
-use vta_tir::schedule::ScheduleError;
+use vta_tir::schedule::{ScheduleError, Script, Traced};
 
 use crate::emit::{Command, EmitError, Folded};
 use crate::epilogue::Epilogue;
@@ -23,8 +23,8 @@ use crate::tokens::Ordered;
 /// An operator as a scheduled loop nest, with the per-channel vectors that it reads.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Lowered {
-    /// The nest as first written, for dumps and as the meaning of `scheduled`.
-    pub naive: Program,
+    /// The nest as first written, which is the meaning of `scheduled`, and the primitives that were applied to it.
+    pub script: Script,
     /// The nest in its end form.
     pub scheduled: Program,
     /// What the schedule chose, in registers of a tile, for a person.
@@ -57,6 +57,9 @@ pub enum LowerError {
     /// A stream of its own does not run to its end.
     #[error("it cannot be timed: {0}")]
     Time(String),
+    /// The checker found a race, a deadlock or tokens left over.
+    #[error("its stream is wrong: {0}")]
+    Check(String),
 }
 
 /// An operator of the accelerator with the schedules that it can have.
@@ -72,8 +75,7 @@ pub(crate) struct Offer<'a> {
 }
 
 /// Applies a candidate to the naive nest.
-type Schedule<'a> =
-    Box<dyn Fn(Program, usize) -> Result<Program, ScheduleError> + Send + Sync + 'a>;
+type Schedule<'a> = Box<dyn Fn(Program, usize) -> Result<Traced, ScheduleError> + Send + Sync + 'a>;
 
 impl Searched for Offer<'_> {
     fn naive(&self) -> &Program {
@@ -85,7 +87,8 @@ impl Searched for Offer<'_> {
     }
 
     fn scheduled(&self, candidate: usize) -> Result<Program, ScheduleError> {
-        (self.schedule)(self.naive.clone(), candidate)
+        let scheduled = (self.schedule)(self.naive.clone(), candidate)?;
+        Ok(scheduled.into_parts().0)
     }
 
     fn is_constant(&self, param: &str) -> bool {
@@ -112,16 +115,20 @@ impl Searched for Offer<'_> {
 /// What `fits` offer, and how to apply one of them.
 fn offered<'a, T: Display + Copy + Send + Sync + 'a>(
     fits: Vec<Fit<T>>,
-    apply: impl Fn(Program, &T) -> Result<Program, ScheduleError> + Send + Sync + 'a,
+    design: &Design,
+    apply: impl Fn(&mut Traced, &T) -> Result<(), ScheduleError> + Send + Sync + 'a,
 ) -> (Vec<Candidate>, Schedule<'a>) {
     let candidates = fits.iter().map(|fit| Candidate {
         text: fit.tile.to_string(),
         bound: fit.bound,
     });
-    (
-        candidates.collect(),
-        Box::new(move |naive, i| apply(naive, &fits[i].tile)),
-    )
+    let (candidates, geometry) = (candidates.collect(), schedule::geometry(design));
+    let apply = move |naive, i: usize| {
+        let mut nest = Traced::new(naive, geometry);
+        apply(&mut nest, &fits[i].tile)?;
+        Ok(nest)
+    };
+    (candidates, Box::new(apply))
 }
 
 /// The schedules that `node` of a packed graph can have with the arithmetic that was selected for it.
@@ -147,8 +154,8 @@ pub(crate) fn offer<'a>(
             let shape = ConvShape::conv(c, passes);
             let naive = conv::naive(&name, &shape, epilogue, design);
             let fits = tiling::conv(&shape, epilogue, design, overlap);
-            let (candidates, schedule) = offered(fits, move |naive, tile| {
-                schedule::conv(naive, &shape, tile, epilogue, design)
+            let (candidates, schedule) = offered(fits, design, move |nest, tile| {
+                schedule::conv(nest, &shape, tile, epilogue, design)
             });
             Offer {
                 naive,
@@ -173,8 +180,8 @@ pub(crate) fn offer<'a>(
             let shape = AddShape::new(*shape, in_layouts, out_layout);
             let naive = add::naive(&name, &shape, steps, design);
             let fits = tiling::add(&shape, steps, design, overlap);
-            let (candidates, schedule) = offered(fits, move |naive, tile| {
-                schedule::add(naive, tile, steps, design)
+            let (candidates, schedule) = offered(fits, design, move |nest, tile| {
+                schedule::add(nest, tile, steps, design)
             });
             Offer {
                 naive,
@@ -191,8 +198,8 @@ pub(crate) fn offer<'a>(
             let shape = ConvShape::pool(packed);
             let naive = pool::naive(&name, &shape, steps, design);
             let fits = tiling::pool(&shape, steps, design, overlap);
-            let (candidates, schedule) = offered(fits, move |naive, tile| {
-                schedule::pool(naive, tile, steps, design)
+            let (candidates, schedule) = offered(fits, design, move |nest, tile| {
+                schedule::pool(nest, tile, steps, design)
             });
             Offer {
                 naive,
@@ -214,24 +221,18 @@ pub(crate) fn offer<'a>(
 /// # Errors
 /// Bugs of the compiler: what cannot run was sorted out before.
 pub(crate) fn lower(offer: Offer, choice: usize, design: &Design) -> Result<Lowered, LowerError> {
+    let nest = (offer.schedule)(offer.naive.clone(), choice)?;
+    let (scheduled, lines) = nest.into_parts();
     let lowered = Lowered {
-        scheduled: offer.scheduled(choice)?,
+        script: Script::new(offer.naive, lines),
+        scheduled,
         schedule: offer.candidates[choice].text.clone(),
-        naive: offer.naive,
         vectors: offer.vectors,
         presets: offer.presets,
         records: offer.records.to_vec(),
         identity: offer.identity,
     };
-    let depth = |mem| design.depth(mem).into();
-    let limits = vta_tir::Limits {
-        geometry: schedule::geometry(design),
-        inp: depth(MemType::Inp),
-        wgt: depth(MemType::Wgt),
-        acc: depth(MemType::Acc),
-        rqt: design.requant_entries().into(),
-    };
-    vta_tir::verify_on(&lowered.scheduled, &limits)?;
+    vta_tir::verify_on(&lowered.scheduled, &schedule::limits(design))?;
     Ok(lowered)
 }
 

@@ -87,9 +87,12 @@ pub fn compile_watched(
     let (nests, records) = nests(&graph, &origin, &partition, design, options)?;
     nests
         .iter()
-        .for_each(|(_, nest)| watch.nest("naive", &nest.naive));
+        .for_each(|(_, nest)| watch.nest("naive", &nest.script.naive));
     for (_, nest) in &nests {
         watch.nest("schedule", &nest.scheduled);
+    }
+    for (_, nest) in &nests {
+        watch.script("script", &nest.script);
     }
     let arena = Arena::plan(&graph, &segments, &nests, design);
     let mut program = assemble(&graph, &segments, &arena, design)?;

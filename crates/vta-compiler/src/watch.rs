@@ -2,12 +2,13 @@
 
 use vta_graph::Graph;
 use vta_tir::Program;
+use vta_tir::schedule::Script;
 
 /// Someone who looks at what a compilation makes on its way, step by step.
 ///
 /// Steps of the graph are its passes by their names, then `partition`, with the input arranged and maxima taken of
 /// sums where that pays, and `pack`. Each operator of the accelerator then is a loop nest, `naive` and in its end
-/// form, `schedule`. Each stream is seen as the nests walk into commands, `walk`, and with the tokens that order
+/// form, `schedule`, and the primitives that lead from one to the other, `script`. Each stream is seen as the nests walk into commands, `walk`, and with the tokens that order
 /// them, `tokens`.
 pub trait Watch {
     /// Whether a step is worth the work of showing it.
@@ -16,6 +17,8 @@ pub trait Watch {
     fn graph(&mut self, pass: &str, graph: &Graph);
     /// The loop nest of an operator after a step.
     fn nest(&mut self, step: &str, nest: &Program);
+    /// The loop nest of an operator with the primitives of its schedule.
+    fn script(&mut self, step: &str, script: &Script);
     /// The instructions of a stream after a step.
     fn stream(&mut self, step: &str, insns: &[u8]);
 }
@@ -29,6 +32,8 @@ impl Watch for () {
     fn graph(&mut self, _pass: &str, _graph: &Graph) {}
 
     fn nest(&mut self, _step: &str, _nest: &Program) {}
+
+    fn script(&mut self, _step: &str, _script: &Script) {}
 
     fn stream(&mut self, _step: &str, _insns: &[u8]) {}
 }

@@ -50,7 +50,7 @@ fn print(level: &str, compiled: &Compiled, design: &Design) -> Result<String, St
         "graph" => out = text::print(&compiled.packed, PrintOptions { data: false }),
         "tensor" => {
             for (_, nest) in &compiled.nests {
-                writeln!(out, "{}", nest.naive).expect("a string");
+                writeln!(out, "{}", nest.script.naive).expect("a string");
             }
         }
         "schedule" => {

@@ -49,7 +49,7 @@ fn run_nests(
         Op::VtaMaxPool(p) | Op::VtaSumPool(p, _) => (["x", "", "", ""], &p.out_layout, p.out_shape),
         _ => unreachable!("an operator of the accelerator"),
     };
-    [&lowered.naive, &lowered.scheduled].map(|program| {
+    [&lowered.script.naive, &lowered.scheduled].map(|program| {
         let mut arrays = Arrays::new();
         for (name, t) in names.iter().zip(operands) {
             arrays.insert((*name).into(), array(t));

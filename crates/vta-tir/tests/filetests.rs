@@ -8,7 +8,7 @@ mod support;
 
 use std::process::ExitCode;
 
-use support::{arguments, outputs};
+use support::outputs;
 use vta_filetest::Suite;
 use vta_tir::{Geometry, Limits, interp, parse, schedule, verify, verify_on};
 
@@ -47,7 +47,7 @@ fn run(command: &str, input: &str) -> Result<String, String> {
                 .map_err(|e| e.to_string())
         }
         "run" => {
-            let mut arrays = arguments(&program, SEED);
+            let mut arrays = interp::arguments(&program, SEED);
             interp::run(&program, &mut arrays).map_err(|e| e.to_string())?;
             Ok(arrays
                 .iter()

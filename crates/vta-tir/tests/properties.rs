@@ -333,7 +333,7 @@ proptest! {
         if let Ok(program) = parse(&text) {
             let values = |p: &vta_tir::Param| p.buffer.shape.iter().filter_map(Expr::as_const).product::<i64>();
             if verify(&program).is_ok() && program.params.iter().all(|p| values(p) < 10_000) {
-                let _ = vta_tir::interp::run_bounded(&program, &mut support::arguments(&program, 1), 10_000);
+                let _ = vta_tir::interp::run_bounded(&program, &mut vta_tir::interp::arguments(&program, 1), 10_000);
             }
             for line in ["split v00 3", "tile v00:2 v01:3", "fuse_nests v00 v10 2", "cache_read a v00 inp", "unroll v01"] {
                 let _ = schedule::apply(&mut program.clone(), line, &GEOMETRY);

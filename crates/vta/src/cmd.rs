@@ -18,6 +18,7 @@ mod profile;
 mod quantize;
 mod run;
 mod runs;
+mod schedule;
 mod sim;
 mod streams;
 mod zoo;
@@ -51,6 +52,7 @@ enum Command {
     Compile(Box<compile::Compile>),
     Exec(exec::Exec),
     Profile(Box<profile::ProfileCommand>),
+    Schedule(schedule::Schedule),
     Zoo(zoo::Zoo),
     Asm(asm::Asm),
     Disasm(disasm::Disasm),
@@ -72,6 +74,7 @@ impl Cli {
             Command::Compile(command) => done(command.run()),
             Command::Exec(command) => done(command.run()),
             Command::Profile(command) => done(command.run()),
+            Command::Schedule(command) => done(command.run()),
             Command::Zoo(command) => done(command.run()),
             Command::Asm(command) => done(command.run()),
             Command::Disasm(command) => done(command.run()),

@@ -5,6 +5,7 @@ use vta_graph::Graph;
 use vta_graph::text::{self, PrintOptions};
 use vta_isa::{Design, asm};
 use vta_tir::Program;
+use vta_tir::schedule::Script;
 
 use crate::{Error, Result};
 
@@ -15,6 +16,8 @@ pub enum Level {
     Graph,
     /// Loop nests, one for each operator of the accelerator.
     Tensor,
+    /// The same with the primitives of their schedules, as `vta schedule` runs them.
+    Script,
     /// Instructions, one listing for each stream.
     Stream,
 }
@@ -26,6 +29,9 @@ pub enum Level {
 pub struct Dump {
     design: Design,
     wanted: Option<String>,
+    /// Of operators, the one whose nests are seen.
+    operator: Option<String>,
+    operators: Vec<String>,
     steps: Vec<(String, Level)>,
     texts: Vec<String>,
 }
@@ -36,8 +42,18 @@ impl Dump {
         Dump {
             design: design.clone(),
             wanted: wanted.map(str::to_owned),
+            operator: None,
+            operators: Vec::new(),
             steps: Vec::new(),
             texts: Vec::new(),
+        }
+    }
+
+    /// The same of one operator of the accelerator alone, by the name of its loop nest.
+    pub fn of_operator(self, name: Option<&str>) -> Dump {
+        Dump {
+            operator: name.map(str::to_owned),
+            ..self
         }
     }
 
@@ -49,11 +65,20 @@ impl Dump {
     /// The texts after the wanted step: one graph, or one text for each operator or stream.
     ///
     /// # Errors
-    /// If there was no step of that name.
+    /// If there was no step of that name, or none of its texts is of the operator.
     pub fn texts(&self) -> Result<&[String]> {
         let wanted = self.wanted.as_deref().unwrap_or_default();
         if self.steps().any(|(name, _)| name == wanted) {
-            return Ok(&self.texts);
+            return match &self.operator {
+                Some(name) if self.texts.is_empty() => {
+                    let known = match self.operators.is_empty() {
+                        true => format!("`{wanted}` is no step of operators"),
+                        false => format!("there are {}", self.operators.join(", ")),
+                    };
+                    Err(Error::input(format!("no operator `{name}`")).help(known))
+                }
+                _ => Ok(&self.texts),
+            };
         }
         let names: Vec<&str> = self.steps().map(|(name, _)| name).collect();
         Err(
@@ -62,10 +87,27 @@ impl Dump {
         )
     }
 
-    fn see(&mut self, name: String, level: Level, text: impl FnOnce() -> String) {
-        if self.wanted.as_ref() == Some(&name) {
+    /// As `see`, of the loop nest of an operator.
+    fn see_nest(&mut self, step: &str, level: Level, nest: &str, text: impl FnOnce() -> String) {
+        let is_wanted = self.wanted.as_deref() == Some(step);
+        if is_wanted {
+            self.operators.push(nest.to_owned());
+        }
+        let is_other = self.operator.as_ref().is_some_and(|name| name != nest);
+        if is_wanted && !is_other {
             self.texts.push(text());
         }
+        self.name(step.to_owned(), level);
+    }
+
+    fn see(&mut self, name: String, level: Level, text: impl FnOnce() -> String) {
+        if self.wanted.as_ref() == Some(&name) && self.operator.is_none() {
+            self.texts.push(text());
+        }
+        self.name(name, level);
+    }
+
+    fn name(&mut self, name: String, level: Level) {
         // Of operators and streams there are many in a step.
         if self.steps.last().is_none_or(|(last, _)| *last != name) {
             self.steps.push((name, level));
@@ -93,7 +135,12 @@ impl Watch for Dump {
     }
 
     fn nest(&mut self, step: &str, nest: &Program) {
-        self.see(step.to_owned(), Level::Tensor, || nest.to_string());
+        self.see_nest(step, Level::Tensor, &nest.name, || nest.to_string());
+    }
+
+    fn script(&mut self, step: &str, script: &Script) {
+        let name = &script.naive.name;
+        self.see_nest(step, Level::Script, name, || script.to_string());
     }
 
     fn stream(&mut self, step: &str, insns: &[u8]) {

@@ -142,6 +142,34 @@ pub struct Total {
 }
 
 impl Spent {
+    /// What a run of `stream` spent from its beginning to its end. Its ideal is that of the products it issued.
+    pub(crate) fn of_run(design: &Design, stream: &[u8], report: &CycleReport) -> Spent {
+        let issued = Spent::issued(design, stream, &report.timings);
+        let waits = waits::for_load(design, stream, report, &[report.cycles]);
+        Spent {
+            cycles: report.cycles,
+            ideal: issued.gemm,
+            compute: report.modules[Unit::Compute as usize],
+            token_of_load: waits.into_iter().sum(),
+            ..issued
+        }
+    }
+
+    /// What instructions ask for, whatever time they took.
+    fn issued(design: &Design, insns: &[u8], timings: &[InsnTiming]) -> Spent {
+        let counters = Counters::of(design, insns);
+        let kernels = timings
+            .iter()
+            .filter(|timing| timing.module == Unit::Compute && !timing.moves);
+        Spent {
+            cap: kernels.map(|timing| timing.work).sum(),
+            gemm: counters.gemm_ops,
+            read_bytes: counters.load_bytes.total(),
+            written_bytes: counters.store_bytes,
+            ..Spent::default()
+        }
+    }
+
     /// Cycles in which compute lacked a token of store.
     pub fn token_of_store(&self) -> u64 {
         self.compute.token - self.token_of_load
@@ -412,19 +440,11 @@ fn stream_layers(
         .iter()
         .zip(windows)
         .map(|((at, insns), (window, token_of_load))| {
-            let counters = Counters::of(design, insns.bytes(bytes));
-            let kernels = timings(report, insns)
-                .iter()
-                .filter(|timing| timing.module == Unit::Compute && !timing.moves);
             let spent = Spent {
-                cycles: window.total(),
-                cap: kernels.map(|timing| timing.work).sum(),
-                gemm: counters.gemm_ops,
-                ideal: 0,
-                read_bytes: counters.load_bytes.total(),
-                written_bytes: counters.store_bytes,
                 compute: window,
+                cycles: window.total(),
                 token_of_load,
+                ..Spent::issued(design, insns.bytes(bytes), timings(report, insns))
             };
             (*at, spent)
         });

@@ -4,6 +4,8 @@ use vta::dump::{Dump, Level};
 use vta::{Model, Options, digits};
 use vta_graph::text::{self, PrintOptions};
 use vta_isa::{Design, asm};
+use vta_tir::Geometry;
+use vta_tir::schedule::Script;
 
 fn options() -> Options {
     Options {
@@ -40,6 +42,7 @@ fn every_step_prints_and_parses() {
                     text::print(&graph, PrintOptions { data: true })
                 }
                 Level::Tensor => vta_tir::parse(text).unwrap().to_string(),
+                Level::Script => Script::parse(text).unwrap().to_string(),
                 Level::Stream => {
                     let insns = asm::assemble(&design, text).unwrap();
                     asm::disassemble(&design, &insns).unwrap()
@@ -47,6 +50,26 @@ fn every_step_prints_and_parses() {
             };
             assert_eq!(again, *text, "{name}");
         }
+    }
+}
+
+#[test]
+fn scripts_make_the_schedules_of_the_nests() {
+    let [naive, script, schedule] = ["naive", "script", "schedule"].map(|step| dump(Some(step)));
+    let (naive, schedule) = (naive.texts().unwrap(), schedule.texts().unwrap());
+    let geometry = Geometry {
+        batch: 1,
+        block_in: 16,
+        block_out: 16,
+    };
+    for (i, text) in script.texts().unwrap().iter().enumerate() {
+        let script = Script::parse(text).unwrap();
+        let mut nest = script.naive;
+        assert_eq!(nest.to_string(), naive[i]);
+        for step in &script.steps {
+            step.apply(&mut nest, &geometry).unwrap();
+        }
+        assert_eq!(nest.to_string(), schedule[i]);
     }
 }
 

@@ -205,13 +205,14 @@ impl<'a> Walker<'a> {
                 extents,
                 by,
             } => self.store(dst, src, extents, by.as_ref()),
-            other => Err(self.form(format!("a statement is no intrinsic: {other:?}"))),
+            other => Err(self.form(format!("`{other}` is not an instruction yet"))),
         }
     }
 
     fn alloc(&mut self, buffer: &'a Buffer, body: &'a [Stmt]) -> Result<(), EmitError> {
         let mem = scratchpad(buffer.scope)
             .ok_or_else(|| self.form(format!("buffer `{}` lies in no scratchpad", buffer.name)))?;
+        self.has_width_of(buffer, mem)?;
         let dims = self.extents(buffer.leading())?;
         let size: u64 = dims.iter().product();
         let (needed, turn) = if buffer.double {
@@ -245,6 +246,19 @@ impl<'a> Walker<'a> {
         self.placed.pop();
         self.used.insert(buffer.scope, used);
         Ok(())
+    }
+
+    /// Values of a record are words, whatever the width of what they rescale.
+    fn has_width_of(&self, buffer: &Buffer, mem: MemType) -> Result<(), EmitError> {
+        let bits = self.design.value_bits(mem);
+        if mem == MemType::Rqt || buffer.dtype.bits() == bits {
+            return Ok(());
+        }
+        let (name, dtype) = (&buffer.name, buffer.dtype.name());
+        Err(self.form(format!(
+            "buffer `{name}` holds {dtype}, where values of {} have {bits} bits",
+            mem.name()
+        )))
     }
 
     fn load(
@@ -287,6 +301,7 @@ impl<'a> Walker<'a> {
             None => None,
         };
         let (to, from) = (self.find(&dst.buffer)?, self.find(&src.buffer)?);
+        self.has_width_of(to.buffer, MemType::Out)?;
         for block in self.blocks(MemType::Out, (src, from), (dst, to), extents, None)? {
             self.out.push(Command::Store { block, entry });
         }

@@ -4,12 +4,9 @@
 //! loops, the temporaries shrink to a tile in the register file, operands are cached on chip,
 //! and what is left innermost becomes intrinsics.
 
-use vta_isa::Design;
-use vta_tir::schedule::{
-    ScheduleError, Tensor, cache_read, compute_at, dma, double_buffer, fuse_nests, reorder,
-    set_scope, sink_alloc, split, tensorize, widen,
-};
-use vta_tir::{DType, Geometry, Program, Scope};
+use vta_isa::{Design, MemType};
+use vta_tir::schedule::{ScheduleError, Tensor, Traced};
+use vta_tir::{DType, Geometry, Limits, Scope};
 
 use super::add::{AddSteps, Entry, IDENTITY};
 use super::conv::{ConvShape, RESIDUAL, WEIGHTS};
@@ -27,16 +24,15 @@ const OUTER: usize = 4;
 /// # Errors
 /// Those of the primitives.
 pub fn conv(
-    mut p: Program,
+    p: &mut Traced,
     shape: &ConvShape,
     tile: &ConvTile,
     epilogue: &Epilogue,
     design: &Design,
-) -> Result<Program, ScheduleError> {
+) -> Result<(), ScheduleError> {
     if let Some(pool) = &shape.pool {
         return pooled(p, shape, pool, tile, epilogue, design);
     }
-    let geometry = geometry(design);
     let first = shape.sum_stages();
     let last = first + epilogue.steps.len();
     let order = if tile.channels_last {
@@ -49,9 +45,9 @@ pub fn conv(
         .is_some()
         .then(|| shape.preset_stage(epilogue));
     for stage in (0..=last).filter(|&s| s != 1).chain(preset) {
-        tiled(&mut p, stage, [tile.co, tile.y, tile.x])?;
+        tiled(p, stage, [tile.co, tile.y, tile.x])?;
         let outer = order.map(|d| name(d, stage) + "o");
-        reorder(&mut p, &outer.each_ref().map(String::as_str))?;
+        p.reorder(&outer.each_ref().map(String::as_str))?;
     }
     for (dim, factor) in [
         ("c1", tile.co),
@@ -59,25 +55,25 @@ pub fn conv(
         ("x1", tile.x),
         ("ci", tile.ci),
     ] {
-        split(&mut p, dim, factor as i64)?;
+        p.split(dim, factor as i64)?;
     }
     let outer = order.map(|d| name(d, 1) + "o");
     let inner = ["cio", "c1i", "y1i", "x1i", "cii"];
     let nest: Vec<&str> = outer.iter().map(String::as_str).chain(inner).collect();
-    reorder(&mut p, &nest)?;
+    p.reorder(&nest)?;
     if let Some(stage) = preset {
-        fuse_nests(&mut p, &name("n", 0), &name("n", stage), OUTER)?;
+        p.fuse_nests(&name("n", 0), &name("n", stage), OUTER)?;
     }
-    merged(&mut p, 0, last)?;
+    merged(p, 0, last)?;
     let innermost = name(order[2], 0) + "o";
-    sink_alloc(&mut p, "acc", &innermost)?;
-    set_scope(&mut p, "acc", Scope::Acc)?;
+    p.sink_alloc("acc", &innermost)?;
+    p.set_scope("acc", Scope::Acc)?;
 
     let rounds = shape.group[0].div_ceil(tile.ci);
     let inp_at = if tile.channels_last { "x0o" } else { "cio" };
     let wgt_at = if rounds == 1 { "c0o" } else { "cio" };
-    let inp = cached(&mut p, "x", inp_at, Scope::Inp)?;
-    let wgt = cached(&mut p, WEIGHTS, wgt_at, Scope::Wgt)?;
+    let inp = cached(p, "x", inp_at, Scope::Inp)?;
+    let wgt = cached(p, WEIGHTS, wgt_at, Scope::Wgt)?;
     let mut twice = vec![
         (inp, tile.twice.inp),
         (wgt, tile.twice.wgt),
@@ -85,37 +81,35 @@ pub fn conv(
     ];
     if shape.residual.is_some() {
         let [activation, weight] = RESIDUAL;
-        let activation = cached(&mut p, activation, &innermost, Scope::Inp)?;
-        let weight = cached(&mut p, weight, "c0o", Scope::Wgt)?;
+        let activation = cached(p, activation, &innermost, Scope::Inp)?;
+        let weight = cached(p, weight, "c0o", Scope::Wgt)?;
         twice.extend([(activation, tile.twice.inp), (weight, tile.twice.wgt)]);
     }
-    let operands = operands_of(&mut p, epilogue, ["n0", "c0o"], design)?;
+    let operands = operands_of(p, epilogue, ["n0", "c0o"], design)?;
     twice.extend(operands.into_iter().map(|name| (name, tile.twice.acc)));
     for (buffer, _) in twice.iter().filter(|(_, twice)| *twice) {
-        double_buffer(&mut p, buffer)?;
+        p.double_buffer(buffer)?;
     }
-    tensorize(&mut p, "b0", Tensor::Reset, &geometry)?;
+    p.tensorize("b0", Tensor::Reset)?;
     for stage in 1..first {
-        tensorize(&mut p, &name("b", stage), Tensor::Gemm, &geometry)?;
+        p.tensorize(&name("b", stage), Tensor::Gemm)?;
     }
     for stage in (first..last).chain(preset) {
-        tensorize(&mut p, &name("b", stage), Tensor::Alu, &geometry)?;
+        p.tensorize(&name("b", stage), Tensor::Alu)?;
     }
-    stored(&mut p, epilogue, last)?;
-    Ok(p)
+    stored(p, epilogue, last)
 }
 
 /// Puts a convolution with a maximum over windows of its sums on the accelerator. A tile is of the result, in all of its
 /// columns; the sums under it are computed where it is, those under two tiles twice.
 fn pooled(
-    mut p: Program,
+    p: &mut Traced,
     shape: &ConvShape,
     pool: &Pooling,
     tile: &ConvTile,
     epilogue: &Epilogue,
     design: &Design,
-) -> Result<Program, ScheduleError> {
-    let geometry = geometry(design);
+) -> Result<(), ScheduleError> {
     let first = shape.sum_stages();
     let (by_row, last) = (2 + pool.row_stages(), first + epilogue.steps.len());
     for stage in 2..=last {
@@ -124,7 +118,7 @@ fn pooled(
         } else {
             tile.x
         };
-        tiled(&mut p, stage, [tile.co, tile.y, columns])?;
+        tiled(p, stage, [tile.co, tile.y, columns])?;
     }
     // Where an index stops at the border, the loop that moves it stands outside.
     for stage in 2..first {
@@ -136,28 +130,25 @@ fn pooled(
         let outer = ["c", "y", "x"].map(|d| format!("{}o", name(d, stage)));
         let inner = inner.map(|d| format!("{}i", name(d, stage)));
         let order: Vec<&str> = outer.iter().chain(&inner).map(String::as_str).collect();
-        reorder(&mut p, &order)?;
+        p.reorder(&order)?;
     }
-    merged(&mut p, 2, last)?;
-    sink_alloc(&mut p, "acc", "x2o")?;
-    compute_at(&mut p, SUMS, "x2o")?;
-    set_scope(&mut p, "acc", Scope::Acc)?;
-    set_scope(&mut p, SUMS, Scope::Acc)?;
-    split(&mut p, "ci", tile.ci as i64)?;
-    reorder(&mut p, &["cio", "n1", "c1", "y1", "x1", "cii"])?;
+    merged(p, 2, last)?;
+    p.sink_alloc("acc", "x2o")?;
+    p.compute_at(SUMS, "x2o")?;
+    p.set_scope("acc", Scope::Acc)?;
+    p.set_scope(SUMS, Scope::Acc)?;
+    p.split("ci", tile.ci as i64)?;
+    p.reorder(&["cio", "n1", "c1", "y1", "x1", "cii"])?;
 
     let rounds = shape.input[1].div_ceil(tile.ci);
     let weights = if rounds == 1 { "c2o" } else { "cio" };
     let operands = [
-        (cached(&mut p, "x", "cio", Scope::Inp)?, tile.twice.inp),
-        (
-            cached(&mut p, WEIGHTS, weights, Scope::Wgt)?,
-            tile.twice.wgt,
-        ),
+        (cached(p, "x", "cio", Scope::Inp)?, tile.twice.inp),
+        (cached(p, WEIGHTS, weights, Scope::Wgt)?, tile.twice.wgt),
     ];
-    operands_of(&mut p, epilogue, ["n2", "c2o"], design)?;
+    operands_of(p, epilogue, ["n2", "c2o"], design)?;
     for (buffer, _) in operands.iter().filter(|(_, twice)| *twice) {
-        double_buffer(&mut p, buffer)?;
+        p.double_buffer(buffer)?;
     }
     for stage in 0..last {
         let kind = match stage {
@@ -166,10 +157,9 @@ fn pooled(
             _ if stage == by_row => Tensor::Reset,
             _ => Tensor::Alu,
         };
-        tensorize(&mut p, &name("b", stage), kind, &geometry)?;
+        p.tensorize(&name("b", stage), kind)?;
     }
-    stored(&mut p, epilogue, last)?;
-    Ok(p)
+    stored(p, epilogue, last)
 }
 
 /// Puts an addition on the accelerator in tiles of `tile`.
@@ -177,48 +167,46 @@ fn pooled(
 /// # Errors
 /// Those of the primitives.
 pub fn add(
-    mut p: Program,
+    p: &mut Traced,
     tile: &AddTile,
     steps: &AddSteps,
     design: &Design,
-) -> Result<Program, ScheduleError> {
-    let geometry = geometry(design);
+) -> Result<(), ScheduleError> {
     let last = steps.stages() - 1;
     for stage in 0..=last {
-        tiled(&mut p, stage, [tile.c, tile.y, tile.x])?;
+        tiled(p, stage, [tile.c, tile.y, tile.x])?;
     }
-    merged(&mut p, 0, last)?;
+    merged(p, 0, last)?;
     let mut tiles = vec!["acc".to_owned(), "addend".to_owned()];
     for buffer in &tiles {
-        sink_alloc(&mut p, buffer, "x0o")?;
-        set_scope(&mut p, buffer, Scope::Acc)?;
+        p.sink_alloc(buffer, "x0o")?;
+        p.set_scope(buffer, Scope::Acc)?;
     }
     let entry = steps.entry.stages();
     match steps.entry {
         Entry::Acc8 => {
             for stage in 0..entry {
-                dma(&mut p, &format!("{}i", name("c", stage)))?;
+                p.dma(&format!("{}i", name("c", stage)))?;
             }
         }
         Entry::Identity => {
-            tiles.push(cached(&mut p, "a", "x0o", Scope::Inp)?);
-            tiles.push(cached(&mut p, "b", "x0o", Scope::Inp)?);
-            cached(&mut p, IDENTITY, "n0", Scope::Wgt)?;
+            tiles.push(cached(p, "a", "x0o", Scope::Inp)?);
+            tiles.push(cached(p, "b", "x0o", Scope::Inp)?);
+            cached(p, IDENTITY, "n0", Scope::Wgt)?;
             for stage in (0..entry).step_by(2) {
-                tensorize(&mut p, &name("b", stage), Tensor::Reset, &geometry)?;
-                tensorize(&mut p, &name("b", stage + 1), Tensor::Gemm, &geometry)?;
+                p.tensorize(&name("b", stage), Tensor::Reset)?;
+                p.tensorize(&name("b", stage + 1), Tensor::Gemm)?;
             }
         }
     }
-    tiles.extend(operands_of(&mut p, &steps.epilogue, ["n0", "c0o"], design)?);
+    tiles.extend(operands_of(p, &steps.epilogue, ["n0", "c0o"], design)?);
     if tile.twice {
-        tiles.iter().try_for_each(|t| double_buffer(&mut p, t))?;
+        tiles.iter().try_for_each(|t| p.double_buffer(t))?;
     }
     for stage in entry..last {
-        tensorize(&mut p, &name("b", stage), Tensor::Alu, &geometry)?;
+        p.tensorize(&name("b", stage), Tensor::Alu)?;
     }
-    stored(&mut p, &steps.epilogue, last)?;
-    Ok(p)
+    stored(p, &steps.epilogue, last)
 }
 
 /// Puts a pooling on the accelerator in tiles of `tile`.
@@ -226,17 +214,16 @@ pub fn add(
 /// # Errors
 /// Those of the primitives.
 pub fn pool(
-    mut p: Program,
+    p: &mut Traced,
     tile: &AddTile,
     steps: &PoolSteps,
     design: &Design,
-) -> Result<Program, ScheduleError> {
-    let geometry = geometry(design);
+) -> Result<(), ScheduleError> {
     let (tap, last) = (steps.tap_stage(), steps.last_stage());
     for stage in 0..=last {
-        tiled(&mut p, stage, [tile.c, tile.y, tile.x])?;
+        tiled(p, stage, [tile.c, tile.y, tile.x])?;
     }
-    merged(&mut p, 0, last)?;
+    merged(p, 0, last)?;
     let private = (steps.taps == Taps::GemmMax).then_some("tap");
     let mut tiles: Vec<String> = private
         .into_iter()
@@ -244,25 +231,25 @@ pub fn pool(
         .map(String::from)
         .collect();
     for buffer in &tiles {
-        sink_alloc(&mut p, buffer, "x0o")?;
-        set_scope(&mut p, buffer, Scope::Acc)?;
+        p.sink_alloc(buffer, "x0o")?;
+        p.set_scope(buffer, Scope::Acc)?;
     }
     match steps.entry() {
         Entry::Acc8 => {
-            let cache = cache_read(&mut p, "x", "x0o", Scope::Acc)?;
+            let cache = p.cache_read("x", "x0o", Scope::Acc)?;
             let wide = DType::of_bits(design.acc_bits()).expect("a design's width");
-            widen(&mut p, &cache.buffer, wide)?;
-            dma(&mut p, &cache.copy)?;
+            p.widen(&cache.buffer, wide)?;
+            p.dma(&cache.copy)?;
             tiles.push(cache.buffer.to_string());
         }
         Entry::Identity => {
-            tiles.push(cached(&mut p, "x", "x0o", Scope::Inp)?);
-            cached(&mut p, IDENTITY, "n0", Scope::Wgt)?;
+            tiles.push(cached(p, "x", "x0o", Scope::Inp)?);
+            cached(p, IDENTITY, "n0", Scope::Wgt)?;
         }
     }
-    tiles.extend(operands_of(&mut p, &steps.epilogue, ["n0", "c0o"], design)?);
+    tiles.extend(operands_of(p, &steps.epilogue, ["n0", "c0o"], design)?);
     if tile.twice {
-        tiles.iter().try_for_each(|t| double_buffer(&mut p, t))?;
+        tiles.iter().try_for_each(|t| p.double_buffer(t))?;
     }
     for stage in 0..last {
         let kind = match steps.taps {
@@ -271,34 +258,33 @@ pub fn pool(
             Taps::Gemm | Taps::GemmMax if stage == tap => Tensor::Gemm,
             _ => Tensor::Alu,
         };
-        tensorize(&mut p, &name("b", stage), kind, &geometry)?;
+        p.tensorize(&name("b", stage), kind)?;
     }
-    stored(&mut p, &steps.epilogue, last)?;
-    Ok(p)
+    stored(p, &steps.epilogue, last)
 }
 
 /// Splits channels, rows and columns of a stage; the outer loops come to stand outside.
-fn tiled(p: &mut Program, stage: usize, factors: [usize; 3]) -> Result<(), ScheduleError> {
+fn tiled(p: &mut Traced, stage: usize, factors: [usize; 3]) -> Result<(), ScheduleError> {
     let dims = ["c", "y", "x"].map(|d| name(d, stage));
     let factors: Vec<(&str, i64)> = dims
         .iter()
         .zip(factors)
         .map(|(d, f)| (d.as_str(), f as i64))
         .collect();
-    vta_tir::schedule::tile(p, &factors)?;
+    p.tile(&factors)?;
     Ok(())
 }
 
 /// Brings the stages behind `first`, to `last`, under its outer loops.
-fn merged(p: &mut Program, first: usize, last: usize) -> Result<(), ScheduleError> {
+fn merged(p: &mut Traced, first: usize, last: usize) -> Result<(), ScheduleError> {
     let outer = name("n", first);
-    (first + 1..=last).try_for_each(|stage| fuse_nests(p, &outer, &name("n", stage), OUTER))
+    (first + 1..=last).try_for_each(|stage| p.fuse_nests(&outer, &name("n", stage), OUTER))
 }
 
 /// Caches what an epilogue reads in one iteration of the inner one of two loops; vectors that stay, in the outer one.
 /// Gives the caches that tiles fill.
 fn operands_of(
-    p: &mut Program,
+    p: &mut Traced,
     epilogue: &Epilogue,
     [outer, inner]: [&str; 2],
     design: &Design,
@@ -319,19 +305,19 @@ fn operands_of(
 }
 
 /// Makes transfers of stage `last`, the store: of a tile, or, where it rescales, of a channel block.
-fn stored(p: &mut Program, epilogue: &Epilogue, last: usize) -> Result<(), ScheduleError> {
+fn stored(p: &mut Traced, epilogue: &Epilogue, last: usize) -> Result<(), ScheduleError> {
     let dim = if epilogue.records.is_empty() {
         "c"
     } else {
         "y"
     };
-    dma(p, &format!("{}i", name(dim, last)))
+    p.dma(&format!("{}i", name(dim, last)))
 }
 
 /// Caches what one iteration of the loop over `at` reads of `buffer`, brought in by DMA; gives the cache.
-fn cached(p: &mut Program, buffer: &str, at: &str, scope: Scope) -> Result<String, ScheduleError> {
-    let cache = cache_read(p, buffer, at, scope)?;
-    dma(p, &cache.copy)?;
+fn cached(p: &mut Traced, buffer: &str, at: &str, scope: Scope) -> Result<String, ScheduleError> {
+    let cache = p.cache_read(buffer, at, scope)?;
+    p.dma(&cache.copy)?;
     Ok(cache.buffer.to_string())
 }
 
@@ -341,5 +327,17 @@ pub fn geometry(design: &Design) -> Geometry {
         batch: design.batch() as i64,
         block_in: design.block_in() as i64,
         block_out: design.block_out() as i64,
+    }
+}
+
+/// What a design's scratchpads hold.
+pub fn limits(design: &Design) -> Limits {
+    let depth = |mem| design.depth(mem).into();
+    Limits {
+        geometry: geometry(design),
+        inp: depth(MemType::Inp),
+        wgt: depth(MemType::Wgt),
+        acc: depth(MemType::Acc),
+        rqt: design.requant_entries().into(),
     }
 }

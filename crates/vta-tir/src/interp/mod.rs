@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use crate::expr::{Expr, Name};
-use crate::program::{DType, Direction, Program};
+use crate::program::{DType, Direction, Param, Program};
 use crate::verify::{self, VerifyError};
 
 /// Values in row-major order.
@@ -90,6 +90,30 @@ impl fmt::Display for Place {
 /// statement that fails; outputs are then unspecified.
 pub fn run(program: &Program, arrays: &mut Arrays) -> Result<(), InterpError> {
     run_bounded(program, arrays, MAX_STEPS)
+}
+
+/// A value for every place of every parameter, from a seed: over the whole range of its type.
+///
+/// Parameters whose shapes are not constant get none, which [`run`] reports.
+pub fn arguments(program: &Program, seed: u64) -> Arrays {
+    let mut state = seed;
+    let mut next = || {
+        // SplitMix64, Steele et al. 2014.
+        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let z = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    };
+    let mut arrays = Arrays::new();
+    for Param { buffer, .. } in &program.params {
+        if let Some(shape) = shape(&buffer.shape) {
+            let mut array = Array::zeros(&shape);
+            let values = array.data.iter_mut();
+            values.for_each(|value| *value = buffer.dtype.wrap(next() as i64));
+            arrays.insert(buffer.name.clone(), array);
+        }
+    }
+    arrays
 }
 
 /// As [`run`], but fails after `max_steps` iterations and moved elements.

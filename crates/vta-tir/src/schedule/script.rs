@@ -70,12 +70,12 @@ pub fn apply(program: &mut Program, line: &str, geometry: &Geometry) -> Result<(
         }
         ["virtual_thread", var] => super::virtual_thread(program, var),
         ["unroll", var] => super::unroll(program, var),
-        ["tensorize", var, kind] => match kind {
-            "gemm" => super::tensorize(program, var, Tensor::Gemm, geometry),
-            "reset" => super::tensorize(program, var, Tensor::Reset, geometry),
-            "alu" => super::tensorize(program, var, Tensor::Alu, geometry),
-            _ => malformed("tensorize LOOP gemm|reset|alu"),
-        },
+        ["tensorize", var, name] => {
+            match Tensor::ALL.into_iter().find(|kind| kind.name() == name) {
+                Some(kind) => super::tensorize(program, var, kind, geometry),
+                None => malformed("tensorize LOOP gemm|reset|alu"),
+            }
+        }
         ["dma", var] => super::dma(program, var),
         _ => malformed(
             "split, fuse, reorder, tile, fuse_nests, compute_at, reverse_compute_at, inline, decompose_reduction, sink_alloc, \

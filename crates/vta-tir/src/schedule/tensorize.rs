@@ -18,6 +18,20 @@ pub enum Tensor {
     Alu,
 }
 
+impl Tensor {
+    /// Every kind.
+    pub const ALL: [Tensor; 3] = [Tensor::Gemm, Tensor::Reset, Tensor::Alu];
+
+    /// The word for it in a line of a schedule.
+    pub fn name(self) -> &'static str {
+        match self {
+            Tensor::Gemm => "gemm",
+            Tensor::Reset => "reset",
+            Tensor::Alu => "alu",
+        }
+    }
+}
+
 /// Replaces the innermost nest that begins at the loop over `target` by an intrinsic, by unifying it with the
 /// intrinsic's [body](Intrinsic::program).
 ///

@@ -4,8 +4,9 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use serde_json::json;
-use vta::Result;
+
 use vta::dump::Dump;
+use vta::{Error, Result};
 use vta_compiler::Watch;
 use vta_isa::INSN_BYTES;
 
@@ -26,9 +27,13 @@ pub(super) struct Compile {
     /// the steps.
     #[arg(long, value_name = "STEP", conflicts_with_all = ["emit", "json"])]
     dump_after: Option<String>,
-    /// Print what is compiled at a level: the packed graph, the scheduled loop nests, or the instructions.
+    /// Print what is compiled at a level: the packed graph, the scheduled loop nests, the primitives of their schedules as
+    /// `vta schedule` runs them, or the instructions.
     #[arg(long, value_name = "LEVEL", conflicts_with = "json")]
     emit: Option<Emit>,
+    /// Of what is printed, the operator of this name alone: the name of its loop nest.
+    #[arg(long, value_name = "NAME")]
+    operator: Option<String>,
     #[command(flatten)]
     compilation: Compilation,
     /// Print JSON.
@@ -42,6 +47,8 @@ enum Emit {
     Graph,
     /// As `--dump-after schedule`.
     Tensor,
+    /// As `--dump-after script`.
+    Script,
     /// As `--dump-after tokens`.
     Stream,
 }
@@ -54,10 +61,16 @@ impl Compile {
             .or(self.emit.map(|level| match level {
                 Emit::Graph => "pack",
                 Emit::Tensor => "schedule",
+                Emit::Script => "script",
                 Emit::Stream => "tokens",
             }));
         let bar = Bar::default();
-        let mut dump = Dump::new(&self.compilation.design()?, step);
+        if let (Some(_), None) = (&self.operator, step) {
+            return Err(Error::input("--operator is of what is printed")
+                .help("add --emit script, or --dump-after with a step of loop nests"));
+        }
+        let dump = Dump::new(&self.compilation.design()?, step);
+        let mut dump = dump.of_operator(self.operator.as_deref());
         let watch: &mut dyn Watch = match step {
             Some(_) => &mut dump,
             None => &mut (),
