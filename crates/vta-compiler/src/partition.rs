@@ -4,7 +4,7 @@
 //! There is nothing to name: every operator that has a schedule, fits the design and is proven not to
 //! overflow goes to the accelerator, unless it is of a kind that is not offloaded.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use vta_graph::passes::pack;
 use vta_graph::quant::QuantTarget;
@@ -363,8 +363,23 @@ pub fn pools_sums(graph: &Graph, conv: &Node, pool: &PoolAttrs, design: &Design)
     fused().unwrap_or(false)
 }
 
-/// Steps of the usual epilogue, which after pooling run on fewer registers.
-const STEPS: usize = 5;
+/// The names of convolutions on the host of whose sums a maximum is taken.
+pub fn pooled_on_host(graph: &Graph, partition: &Partition) -> BTreeSet<String> {
+    let producers = graph.producers();
+    let pools = graph.nodes.iter().filter_map(|node| match node.op {
+        Op::MaxPool(_) => producers[node.inputs[0].0 as usize],
+        _ => None,
+    });
+    pools
+        .filter(|&id| {
+            matches!(graph.node(id).op, Op::QConv(..)) && !partition.chosen.contains(&id)
+        })
+        .map(|id| graph.node(id).name.clone())
+        .collect()
+}
+
+/// Steps of the usual epilogue behind the sums, which after pooling run on fewer registers.
+const STEPS: usize = 3;
 
 /// The interval of a residual that weights of the diagonal can add to sums.
 fn addend(

@@ -1,6 +1,6 @@
 //! The compiler from end to end: this file is its table of contents.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rayon::prelude::*;
 use vta_graph::passes::{self, im2col, pack, pool_sums};
@@ -121,21 +121,13 @@ pub fn compile_watched(
 /// The graph, with the first convolution's input arranged where the accelerator runs that convolution and maxima taken of sums
 /// where that is faster, and what runs where.
 fn arranged(
-    mut graph: Graph,
+    graph: Graph,
     design: &Design,
     options: &CompileOptions,
 ) -> Result<(Graph, Partition), CompileError> {
-    let partition = |graph: &mut Graph| -> Result<Partition, CompileError> {
-        if options.offload == Offload::All {
-            pool_sums::run(graph, |graph, conv, pool| {
-                partition::pools_sums(graph, conv, pool, design)
-            })?;
-        }
-        Ok(partition::partition(graph, design, options))
-    };
     let mut arranged = graph.clone();
     im2col::run(&mut arranged, design.block_in())?;
-    let chosen = partition(&mut arranged)?;
+    let (arranged, chosen) = pooled(arranged, design, options)?;
     let is_patches = |v: &ValueId| {
         let mut nodes = arranged.nodes.iter();
         nodes.any(|n| n.output == *v && matches!(n.op, Op::Im2col { .. }))
@@ -144,10 +136,33 @@ fn arranged(
         .zip(&arranged.nodes)
         .any(|(i, node)| node.inputs.iter().any(is_patches) && !chosen.chosen.contains(&NodeId(i)));
     if in_vain {
-        let chosen = partition(&mut graph)?;
-        return Ok((graph, chosen));
+        return pooled(graph, design, options);
     }
     Ok((arranged, chosen))
+}
+
+/// The graph with maxima taken of sums where that is faster, and what runs where. A convolution that the accelerator
+/// then would not run keeps its pooling apart.
+fn pooled(
+    graph: Graph,
+    design: &Design,
+    options: &CompileOptions,
+) -> Result<(Graph, Partition), CompileError> {
+    let mut refused = BTreeSet::new();
+    loop {
+        let mut pooled = graph.clone();
+        if options.offload == Offload::All {
+            pool_sums::run(&mut pooled, |graph, conv, pool| {
+                !refused.contains(&conv.name) && partition::pools_sums(graph, conv, pool, design)
+            })?;
+        }
+        let chosen = partition::partition(&pooled, design, options);
+        let in_vain = partition::pooled_on_host(&pooled, &chosen);
+        if in_vain.is_subset(&refused) {
+            return Ok((pooled, chosen));
+        }
+        refused.extend(in_vain);
+    }
 }
 
 /// Why a node stays on the host, by the name of its output, which packing keeps.
