@@ -1,11 +1,12 @@
 // One lane of the result loop. At most one operation is asked for; none gives zero. GEMM asks for an
-// addition, of its sum. All wrap at the width of an accumulator. Combinational. The product is last to
+// addition, of its sum, to the accumulator or to zero. All wrap at the width of an accumulator. Combinational. The product is last to
 // come, so that it goes its own way, asked for or not: whoever takes the result joins the two.
 module vta_alu
   import vta_pkg::*;
 (
   input  logic [4:0]                 op_i,  // one bit for each operation, by alu_op_e
   input  logic                       multiply_i,  // GEMM: add `sum_i`, not `b_i`
+  input  logic                       overwrite_i,  // GEMM: add to zero, not to `a_i`
   input  logic signed [AccWidth-1:0] a_i,
   input  logic signed [AccWidth-1:0] b_i,
   input  logic signed [AccWidth-1:0] sum_i,
@@ -27,7 +28,7 @@ module vta_alu
     assign larger = '0;
   end
 
-  assign sum = a_i + (multiply_i ? sum_i : b_i);
+  assign sum = (overwrite_i ? '0 : a_i) + (multiply_i ? sum_i : b_i);
 
   // A window of AccWidth bits slides over twice as many. For amounts from -AccWidth to AccWidth - 1
   // the low bits of the amount are its position: shifting {a, 0} right by AccWidth + amount is

@@ -63,6 +63,7 @@ package vta_pkg;
   localparam bit HasLoadPad = 1'b0;
   localparam bit HasSignInp = 1'b0;
   localparam bit HasSignWgt = 1'b0;
+  localparam bit HasGemmOverwrite = 1'b0;
 
   // The control port: addresses of its registers, bytes.
   localparam logic [7:0] RegControl = 8'h00;

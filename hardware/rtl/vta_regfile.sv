@@ -111,6 +111,7 @@ module vta_regfile
     vta_alu u_alu (
       .op_i(exec_q.op),
       .multiply_i(exec_q.multiply),
+      .overwrite_i(exec_q.overwrite),
       .a_i(acc_q[i]),
       .b_i(held_q[i]),
       .sum_i(AccWidth'($signed(sum_i[i]))),

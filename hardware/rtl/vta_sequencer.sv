@@ -62,9 +62,17 @@ module vta_sequencer
   logic source_each_q, source_inner_q;
   slot_t step_d, step_q;
 
+  logic overwrite;
+  if (HasGemmOverwrite) begin : gen_overwrite
+    assign overwrite = gemm.overwrite;
+  end else begin : gen_no_overwrite
+    assign overwrite = 1'b0;
+  end
+
   always_comb begin
     step_d = '0;
     step_d.multiply = !is_alu && !gemm.reset;
+    step_d.overwrite = !is_alu && overwrite;
     step_d.use_imm = is_alu && alu.use_imm;
     step_d.imm = alu.imm;
     step_d.op = is_alu ? 5'd1 << alu.alu_opcode : gemm.reset ? '0 : 5'd1 << AluAdd;
@@ -157,8 +165,8 @@ module vta_sequencer
   vta_index #(.Width(LogAccDepth)) u_dst (
     .clk_i,
     .start_i,
-    .factor_out_i(gemm.dst_factor_out),
-    .factor_in_i(gemm.dst_factor_in),
+    .factor_out_i(is_alu ? alu.dst_factor_out : gemm.dst_factor_out),
+    .factor_in_i(is_alu ? alu.dst_factor_in : gemm.dst_factor_in),
     .step_in_i(step_in),
     .step_out_i(step_out),
     .base_i(uop_i.dst),

@@ -110,6 +110,7 @@ package vta_types_pkg;
     logic write;  // modifies the accumulator at `addr`
     logic source;  // holds the accumulator at `addr` as the operand of the writes after it
     logic multiply;  // the operand is the sum of the GEMM core
+    logic overwrite;  // the result is the operand, not added to the accumulator
     logic use_imm;  // the operand is `imm`
     logic signed [15:0] imm;
     logic [4:0] op;  // the operation, by alu_op_e; none: the result is zero

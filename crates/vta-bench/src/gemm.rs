@@ -1,7 +1,7 @@
 //! A matrix product of any size as one raw instruction stream.
 
 use anyhow::{Context, Result};
-use vta_isa::{Design, MemType, Module, PAGE_BYTES, Uop};
+use vta_isa::{Design, GemmMode, MemType, Module, PAGE_BYTES, Uop};
 use vta_program::{Block2d, CommandStream, Loop, Pads, bits};
 use vta_sim::{Counters, Dram, FuncSim, RunOptions};
 
@@ -226,7 +226,7 @@ fn emit(
                 ]
             };
             turn(Module::Compute, commands)?;
-            commands.gemm(zero, true, loops(0))?;
+            commands.gemm(zero, GemmMode::Reset, loops(0))?;
             for depth in starts(all.k, tile.k) {
                 let k = tile.k.min(all.k - depth);
                 let from = |matrix: u64, row: u32| {
@@ -261,7 +261,7 @@ fn emit(
                 });
                 let kernel = commands.intern(&uops.collect::<Vec<_>>())?;
                 turn(Module::Compute, commands)?;
-                commands.gemm(kernel, false, loops(k))?;
+                commands.gemm(kernel, GemmMode::Accumulate, loops(k))?;
             }
             turn(Module::Store, commands)?;
             commands.store_2d(Block2d {

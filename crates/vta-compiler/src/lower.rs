@@ -271,9 +271,9 @@ pub(crate) fn append<'a>(
                 block,
                 entry: Some(entry),
             }) => stream.requant_2d(*block, *entry)?,
-            Some(Command::Gemm { reset, kernel }) => {
+            Some(Command::Gemm { mode, kernel }) => {
                 let (id, loops) = intern(kernel, stream)?;
-                stream.gemm(id, *reset, loops)?;
+                stream.gemm(id, *mode, loops)?;
             }
             Some(Command::Alu { op, imm, kernel }) => {
                 let (id, loops) = intern(kernel, stream)?;

@@ -371,9 +371,7 @@ pub fn pooled_on_host(graph: &Graph, partition: &Partition) -> BTreeSet<String> 
         _ => None,
     });
     pools
-        .filter(|&id| {
-            matches!(graph.node(id).op, Op::QConv(..)) && !partition.chosen.contains(&id)
-        })
+        .filter(|&id| matches!(graph.node(id).op, Op::QConv(..)) && !partition.chosen.contains(&id))
         .map(|id| graph.node(id).name.clone())
         .collect()
 }

@@ -5,7 +5,7 @@
 //! that computation waits for move there, as many of them as fit, if nothing reads or fills their place in between.
 //! What moves costs no time where it moves to, and the order of all other commands stays.
 
-use vta_isa::{Design, MemType, Module};
+use vta_isa::{Design, GemmMode, MemType, Module};
 use vta_program::{Block2d, Pads};
 
 use crate::emit::Command;
@@ -178,7 +178,7 @@ fn moved(operators: &[Vec<Command>], timing: &Timing, design: &Design) -> Vec<Ve
                 }
             }
             Command::Gemm {
-                reset: false,
+                mode: GemmMode::Accumulate | GemmMode::Overwrite,
                 kernel,
             } => touched[kernel.reach(2)].fill(Some(i)),
             _ => {}
@@ -218,7 +218,7 @@ fn first_reads(commands: &[&Command], design: &Design) -> Vec<Option<usize>> {
                 next[block.on_chip()].fill(None);
             }
             Command::Gemm {
-                reset: false,
+                mode: GemmMode::Accumulate | GemmMode::Overwrite,
                 kernel,
             } => next[kernel.reach(2)].fill(Some(i)),
             _ => {}
@@ -298,7 +298,7 @@ mod tests {
                 block: weights,
             },
             Command::Gemm {
-                reset: false,
+                mode: GemmMode::Accumulate,
                 kernel,
             },
             Command::Store {

@@ -120,7 +120,7 @@ impl Design {
         let bodies = [
             Layout::new(&MEM, &log_depth, &in_load)?,
             Layout::new(&MEM, &log_depth, &features)?,
-            layout(&GEMM)?,
+            Layout::new(&GEMM, &log_depth, &features)?,
             layout(&FINISH)?,
             layout(&ALU)?,
         ];

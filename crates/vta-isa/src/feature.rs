@@ -16,6 +16,8 @@ coded! {
         SignInp = 2, "sign_inp";
         /// The bit of a 1-bit weight is a sign: 0 is +1, 1 is -1.
         SignWgt = 3, "sign_wgt";
+        /// GEMM may write its products over what the accumulators hold.
+        GemmOverwrite = 4, "gemm_overwrite";
     }
 }
 
@@ -23,7 +25,7 @@ impl Feature {
     /// Whether a configuration can have it.
     pub(crate) fn check(self, config: &HwConfig) -> Result<(), ConfigError> {
         let (key, given) = match self {
-            Feature::RequantStore | Feature::LoadPad => return Ok(()),
+            Feature::RequantStore | Feature::LoadPad | Feature::GemmOverwrite => return Ok(()),
             Feature::SignInp => ("LOG_INP_WIDTH", config.log_inp_width),
             Feature::SignWgt => ("LOG_WGT_WIDTH", config.log_wgt_width),
         };

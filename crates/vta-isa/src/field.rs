@@ -10,7 +10,8 @@ pub struct Width {
     /// The scratchpads that the field must be able to index; empty if none.
     pub depths: &'static [MemType],
     /// What takes the place of `bits` where a feature has a say: always in LOAD and STORE for
-    /// [`Feature::LoadPad`], in STORE alone for [`Feature::RequantStore`].
+    /// [`Feature::LoadPad`], in STORE alone for [`Feature::RequantStore`], in GEMM for
+    /// [`Feature::GemmOverwrite`].
     pub with: Option<(Feature, u32)>,
 }
 

@@ -4,7 +4,7 @@
 //! position follows from the widths before it, and differs between designs. Encoding, decoding,
 //! assembly, disassembly, validation of a design and the reference page all read this table.
 
-use crate::Feature::{LoadPad, RequantStore};
+use crate::Feature::{GemmOverwrite, LoadPad, RequantStore};
 use crate::MemType::{Acc, Inp, Uop as UopMem, Wgt};
 use crate::field::Spelling::{Dec, Flag, Gate, Hex, Suffix};
 use crate::field::{Field, FieldType, Format, Values, Width, fields};
@@ -71,6 +71,8 @@ fields! {
         iter_out: u32 = Width::fixed(14), Dec("iter");
         /// Trip count of the inner loop.
         iter_in: u32 = Width::fixed(14), Dec("iter");
+        /// Writes the products over what the accumulators hold instead of adding them.
+        overwrite: bool = Width::fixed(0).with(GemmOverwrite, 1), Flag;
         /// Added to the accumulator index in each outer iteration.
         dst_factor_out: u32 = Width::index(&[Acc]), Dec("dst");
         /// Added to the accumulator index in each inner iteration.

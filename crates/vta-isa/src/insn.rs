@@ -144,6 +144,18 @@ pub enum Body {
     Alu(AluInsn),
 }
 
+/// What a GEMM does to an accumulator.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum GemmMode {
+    /// Adds the product to it.
+    #[default]
+    Accumulate,
+    /// Makes it the product, in designs with [`Feature::GemmOverwrite`](crate::Feature).
+    Overwrite,
+    /// Makes it zero; nothing is multiplied.
+    Reset,
+}
+
 /// One instruction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Insn {
@@ -164,6 +176,17 @@ impl MemInsn {
     /// Whether the instruction moves nothing and only pops and pushes tokens.
     pub fn is_sync(&self) -> bool {
         self.x_size == 0
+    }
+}
+
+impl GemmInsn {
+    /// What it does to accumulators: `reset` goes before `overwrite`.
+    pub fn mode(&self) -> GemmMode {
+        match (self.reset, self.overwrite) {
+            (true, _) => GemmMode::Reset,
+            (false, true) => GemmMode::Overwrite,
+            (false, false) => GemmMode::Accumulate,
+        }
     }
 }
 

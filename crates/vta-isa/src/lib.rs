@@ -41,7 +41,9 @@ pub use error::ConfigError;
 pub use feature::Feature;
 pub use field::{Field, Spelling, Width};
 pub use fields::{AluInsn, Deps, GemmInsn, MemInsn, Uop};
-pub use insn::{AluOp, Body, DecodeError, INSN_BYTES, Insn, MemType, Module, Opcode, UOP_BYTES};
+pub use insn::{
+    AluOp, Body, DecodeError, GemmMode, INSN_BYTES, Insn, MemType, Module, Opcode, UOP_BYTES,
+};
 pub use layout::{EncodeError, Layout, Place};
 pub use page::reference_page;
 pub use requant::ChannelRequant;

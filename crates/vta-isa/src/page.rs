@@ -89,6 +89,7 @@ fn features() -> String {
             Feature::LoadPad => "LOAD says which value its padding has: `pad_value`",
             Feature::SignInp => "the bit of a 1-bit input is a sign",
             Feature::SignWgt => "the bit of a 1-bit weight is a sign",
+            Feature::GemmOverwrite => "GEMM writes its products over accumulators: `overwrite`",
         };
         table.row(&[format!("`{feature}`"), adds.into()]);
     }

@@ -1,8 +1,8 @@
 //! The command stream: transfers, micro-kernels and tokens become instructions.
 
 use vta_isa::{
-    AluInsn, AluOp, Body, Deps, Design, Feature, GemmInsn, INSN_BYTES, Insn, MemInsn, MemType,
-    Module, UOP_BYTES, Uop,
+    AluInsn, AluOp, Body, Deps, Design, Feature, GemmInsn, GemmMode, INSN_BYTES, Insn, MemInsn,
+    MemType, Module, UOP_BYTES, Uop,
 };
 
 use crate::StreamError;
@@ -264,21 +264,32 @@ impl CommandStream {
         Ok(())
     }
 
-    /// Runs a kernel of matrix products inside `loops` (outer, inner); with `reset` it sets the
-    /// destinations to zero instead. Nothing is emitted where nothing repeats.
+    /// Runs a kernel of matrix products inside `loops` (outer, inner). Nothing is emitted where
+    /// nothing repeats.
     ///
     /// A kernel longer than the micro-op memory becomes several instructions: sums do not depend
-    /// on their order.
+    /// on their order. Where the last of several products overwrites the others they do, so that one
+    /// that overwrites has to fit if it repeats.
     pub fn gemm(
         &mut self,
         kernel: KernelId,
-        reset: bool,
+        mode: GemmMode,
         loops: [Loop; 2],
     ) -> Result<(), StreamError> {
+        let (reset, overwrite) = (mode == GemmMode::Reset, mode == GemmMode::Overwrite);
+        if overwrite && !self.design.has(Feature::GemmOverwrite) {
+            return Err(StreamError::Feature(Feature::GemmOverwrite));
+        }
         let [outer, inner] = loops.map(Loop::normal);
+        let (uops, depth) = (self.pool.range(kernel).len, self.cache.depth());
+        let repeats = outer.extent > 1 || inner.extent > 1;
+        if overwrite && uops > depth && repeats {
+            return Err(StreamError::KernelTooLong { uops, depth });
+        }
         self.for_each_part(kernel, outer, inner, |uop_begin, uop_end| {
             Body::Gemm(GemmInsn {
                 reset,
+                overwrite,
                 uop_begin,
                 uop_end,
                 iter_out: outer.extent,

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use sha2::{Digest, Sha256};
-use vta_isa::{Design, HwConfig, MemType, Module};
+use vta_isa::{Design, GemmMode, HwConfig, MemType, Module};
 use vta_program::{
     Block2d, CommandStream, ContainerError, ImageSection, InsnRange, IntegerInput, Layer, Layout,
     Loop, Place, Placement, Preprocess, Program, Resize, Slot, Step, bits,
@@ -31,8 +31,12 @@ fn program() -> Program {
     stream.load_2d(MemType::Wgt, Block2d::run(0, 2, 1)).unwrap();
     stream.dep_push(Module::Load, Module::Compute).unwrap();
     stream.dep_pop(Module::Load, Module::Compute).unwrap();
-    stream.gemm(kernel, true, [Loop::ONCE; 2]).unwrap();
-    stream.gemm(kernel, false, [Loop::ONCE; 2]).unwrap();
+    stream
+        .gemm(kernel, GemmMode::Reset, [Loop::ONCE; 2])
+        .unwrap();
+    stream
+        .gemm(kernel, GemmMode::Accumulate, [Loop::ONCE; 2])
+        .unwrap();
     stream.dep_push(Module::Compute, Module::Store).unwrap();
     stream.dep_pop(Module::Compute, Module::Store).unwrap();
     stream.store_2d(Block2d::run(0, 64, 4)).unwrap();

@@ -1,8 +1,8 @@
 //! Transfers of every shape, split or not, against the definition of a padded block.
 
 use proptest::prelude::*;
-use vta_isa::{Body, Design, HwConfig, MemType, Module, asm};
-use vta_program::{Block2d, CommandStream, Pads, StreamError};
+use vta_isa::{Body, Design, GemmMode, HwConfig, MemType, Module, Uop, asm};
+use vta_program::{Block2d, CommandStream, Loop, Pads, StreamError};
 
 /// The DRAM element behind each scratchpad element from `sram_base` on; `None` for a zero.
 fn expected(b: &Block2d) -> Vec<Option<u64>> {
@@ -169,12 +169,15 @@ fn what_a_design_lacks_is_refused_by_name() {
         ..Pads::NONE
     };
     let padded = Block2d { pads, ..block };
+    let kernel = plain.intern(&[Uop::default()]).unwrap();
     let errors = [
         plain.requant_2d(block, 0),
         plain.load_2d(MemType::Inp, padded),
         plain.load_2d(MemType::Rqt, block),
+        plain.gemm(kernel, GemmMode::Overwrite, [Loop::ONCE; 2]),
     ];
-    for (error, name) in errors.into_iter().zip(["requant_store", "load_pad", "rqt"]) {
+    let names = ["requant_store", "load_pad", "rqt", "gemm_overwrite"];
+    for (error, name) in errors.into_iter().zip(names) {
         let error = error.unwrap_err().to_string();
         assert!(error.contains(name), "{error}");
     }

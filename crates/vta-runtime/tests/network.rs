@@ -5,7 +5,7 @@ use rand_chacha::ChaCha8Rng;
 use sha2::{Digest, Sha256};
 use vta_graph::text::{PrintOptions, print};
 use vta_graph::{BlockedLayout, DType, Graph, Op, Tensor, TensorType};
-use vta_isa::{Design, HwConfig, MemType, Module, Uop};
+use vta_isa::{Design, GemmMode, HwConfig, MemType, Module, Uop};
 use vta_program::{Block2d, CommandStream, ImageSection, Loop, Operand, Program, Slot, Step};
 use vta_runtime::{Device, DeviceError, ErrorKind, Network, NetworkError, RunLimits, SimDevice};
 
@@ -48,8 +48,8 @@ fn program(design: &Design) -> Program {
     stream.dep_push(Module::Load, Module::Compute).unwrap();
     stream.dep_pop(Module::Load, Module::Compute).unwrap();
     let kernel = stream.intern(&[Uop::default()]).unwrap();
-    for reset in [true, false] {
-        stream.gemm(kernel, reset, [Loop::ONCE, pixel]).unwrap();
+    for mode in [GemmMode::Reset, GemmMode::Accumulate] {
+        stream.gemm(kernel, mode, [Loop::ONCE, pixel]).unwrap();
     }
     for (op, bound) in [(vta_isa::AluOp::Max, -8), (vta_isa::AluOp::Min, 7)] {
         stream

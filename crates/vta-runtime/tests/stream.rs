@@ -4,7 +4,8 @@
 
 use proptest::prelude::*;
 use vta_isa::{
-    AluInsn, AluOp, Body, Deps, Design, GemmInsn, HwConfig, Insn, MemInsn, MemType, Module, Uop,
+    AluInsn, AluOp, Body, Deps, Design, Feature, GemmInsn, GemmMode, HwConfig, Insn, MemInsn,
+    MemType, Module, Uop,
 };
 use vta_program::{Block2d, CommandStream, Loop, Operand, Pads, Stream, relocate};
 use vta_runtime::{Device, RunLimits, SimDevice};
@@ -18,7 +19,7 @@ enum Command {
     Load(MemType, Block2d),
     Gemm {
         uops: Vec<Uop>,
-        reset: bool,
+        mode: GemmMode,
         loops: [Loop; 2],
     },
     Alu {
@@ -93,15 +94,24 @@ fn loops() -> impl Strategy<Value = [Loop; 2]> {
     [one(), one()]
 }
 
-fn command(has_acc8: bool) -> impl Strategy<Value = Command> {
+fn mode(design: &Design) -> impl Strategy<Value = GemmMode> + use<> {
+    let mut modes = vec![GemmMode::Accumulate; 4];
+    modes.push(GemmMode::Reset);
+    if design.has(Feature::GemmOverwrite) {
+        modes.extend([GemmMode::Overwrite; 2]);
+    }
+    prop::sample::select(modes)
+}
+
+fn command(design: &Design) -> impl Strategy<Value = Command> + use<> {
     let mems = [MemType::Inp, MemType::Wgt, MemType::Acc, MemType::Acc8];
-    let mem = prop::sample::select(mems[..if has_acc8 { 4 } else { 3 }].to_vec());
+    let mem = prop::sample::select(mems[..if design.has_acc8() { 4 } else { 3 }].to_vec());
     let op = prop::sample::select(AluOp::ALL);
     let operand = prop_oneof![(-7i32..8).prop_map(Operand::Imm), Just(Operand::Acc)];
     prop_oneof![
         4 => (mem, block(true)).prop_map(|(mem, b)| Command::Load(mem, b)),
-        4 => (uops(), prop::bool::weighted(0.2), loops())
-            .prop_map(|(uops, reset, loops)| Command::Gemm { uops, reset, loops }),
+        4 => (uops(), mode(design), loops())
+            .prop_map(|(uops, mode, loops)| Command::Gemm { uops, mode, loops }),
         3 => (uops(), op, operand, loops())
             .prop_map(|(uops, op, operand, loops)| Command::Alu { uops, op, operand, loops })
             .prop_filter("shifts by a register are another matter", |c| {
@@ -112,10 +122,10 @@ fn command(has_acc8: bool) -> impl Strategy<Value = Command> {
 }
 
 /// A program whose every result depends on what was loaded, and shows in memory.
-fn program(has_acc8: bool) -> impl Strategy<Value = Vec<Command>> {
+fn program(design: &Design) -> impl Strategy<Value = Vec<Command>> + use<> {
     let all = Block2d::run(0, 0, ELEMS);
     let loads = [MemType::Inp, MemType::Wgt, MemType::Acc].map(|mem| Command::Load(mem, all));
-    prop::collection::vec(command(has_acc8), 0..20).prop_map(move |commands| {
+    prop::collection::vec(command(design), 0..20).prop_map(move |commands| {
         let commands = loads.iter().cloned().chain(commands);
         commands.chain([Command::Store(all)]).collect()
     })
@@ -173,11 +183,15 @@ fn built(design: &Design, uop_depth: u32, commands: &[Command]) -> Option<(Strea
             Command::Store(block) => stream
                 .store_2d(placed(design, MemType::Out, block))
                 .unwrap(),
-            Command::Gemm { uops, reset, loops } => {
+            Command::Gemm { uops, mode, loops } => {
                 let kernel = stream
                     .kernel(format!("{uops:?}").as_bytes(), || uops.clone())
                     .unwrap();
-                stream.gemm(kernel, *reset, *loops).unwrap();
+                if let Err(error) = stream.gemm(kernel, *mode, *loops) {
+                    let long = *mode == GemmMode::Overwrite && uops.len() as u32 > uop_depth;
+                    assert!(long, "command {i}: {error}");
+                    return None;
+                }
             }
             Command::Alu {
                 uops,
@@ -304,9 +318,10 @@ fn naive(design: &Design, commands: &[Command]) -> (Vec<Insn>, Vec<u8>) {
                     }));
                 }
             }
-            Command::Gemm { uops, reset, loops } => {
+            Command::Gemm { uops, mode, loops } => {
                 let once = GemmInsn {
-                    reset: *reset,
+                    reset: *mode == GemmMode::Reset,
+                    overwrite: *mode == GemmMode::Overwrite,
                     uop_end: 1,
                     iter_out: 1,
                     iter_in: 1,
@@ -389,7 +404,11 @@ fn designs() -> Vec<HwConfig> {
         log_acc_buff_size: 12,
         ..HwConfig::default()
     };
-    vec![HwConfig::default(), narrow]
+    let overwrites = HwConfig {
+        features: vec!["gemm_overwrite".into()],
+        ..narrow.clone()
+    };
+    vec![HwConfig::default(), narrow, overwrites]
 }
 
 proptest! {
@@ -397,8 +416,8 @@ proptest! {
     #[test]
     fn equals_one_micro_op_at_a_time(
         (config, commands) in prop::sample::select(designs()).prop_flat_map(|c| {
-            let has_acc8 = c.clone().design().unwrap().has_acc8();
-            (Just(c), program(has_acc8))
+            let commands = program(&c.clone().design().unwrap());
+            (Just(c), commands)
         }),
         uop_depth in 1u32..16,
         seed in any::<u64>(),
@@ -429,7 +448,9 @@ fn kernels_are_loaded_once_while_they_fit() {
     };
     for n in [0, 10, 0, 10, 20, 10, 20, 0] {
         let kernel = kernel(&mut stream, n);
-        stream.gemm(kernel, true, [Loop::ONCE; 2]).unwrap();
+        stream
+            .gemm(kernel, GemmMode::Reset, [Loop::ONCE; 2])
+            .unwrap();
     }
     let counters = stream.uop_counters();
     assert_eq!(

@@ -5,7 +5,9 @@
 
 use std::ops::Range;
 
-use vta_isa::{AluInsn, AluOp, Body, Design, GemmInsn, Insn, MemInsn, MemType, UOP_BYTES, Uop};
+use vta_isa::{
+    AluInsn, AluOp, Body, Design, GemmInsn, GemmMode, Insn, MemInsn, MemType, UOP_BYTES, Uop,
+};
 
 use crate::dram::Dram;
 use crate::fault::{Cause, Direction, Operand};
@@ -177,8 +179,7 @@ pub(crate) struct Kernel {
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum KernelOp {
-    Reset,
-    Gemm,
+    Gemm(GemmMode),
     AluImm(AluOp, i32),
     AluAcc(AluOp),
 }
@@ -194,12 +195,19 @@ impl Kernel {
         self.uops.start as usize..self.uops.end as usize
     }
 
+    /// Whether it is a GEMM that forgets what accumulators held.
+    pub(crate) fn overwrites(&self) -> bool {
+        matches!(self.op, KernelOp::Gemm(GemmMode::Overwrite))
+    }
+
     /// The operands that this operation uses, each with its memory.
     pub(crate) fn operands(&self) -> &'static [(Operand, MemType)] {
         match self.op {
-            KernelOp::Reset | KernelOp::AluImm(..) => &[(Operand::Dst, MemType::Acc)],
+            KernelOp::Gemm(GemmMode::Reset) | KernelOp::AluImm(..) => {
+                &[(Operand::Dst, MemType::Acc)]
+            }
             KernelOp::AluAcc(_) => &[(Operand::Dst, MemType::Acc), (Operand::Src, MemType::Acc)],
-            KernelOp::Gemm => &[
+            KernelOp::Gemm(GemmMode::Accumulate | GemmMode::Overwrite) => &[
                 (Operand::Dst, MemType::Acc),
                 (Operand::Src, MemType::Inp),
                 (Operand::Wgt, MemType::Wgt),
@@ -388,11 +396,7 @@ fn records(design: &Design, mem: &MemInsn) -> Result<Range<usize>, Cause> {
 fn gemm_kernel(gemm: &GemmInsn) -> Kernel {
     let multiplies = u32::from(!gemm.reset);
     Kernel {
-        op: if gemm.reset {
-            KernelOp::Reset
-        } else {
-            KernelOp::Gemm
-        },
+        op: KernelOp::Gemm(gemm.mode()),
         uops: gemm.uop_begin..gemm.uop_end,
         iter_out: gemm.iter_out,
         iter_in: gemm.iter_in,

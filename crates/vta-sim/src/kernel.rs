@@ -1,6 +1,6 @@
 //! The scratchpads and what GEMM and ALU do to them.
 
-use vta_isa::{AluOp, ChannelRequant, Design, Feature, MemType, UOP_BYTES, Uop};
+use vta_isa::{AluOp, ChannelRequant, Design, Feature, GemmMode, MemType, UOP_BYTES, Uop};
 
 use crate::access::{Kernel, KernelOp};
 use crate::lanes::{pack, signs_to_bits, transpose, wrap};
@@ -143,10 +143,10 @@ impl Scratch {
         let shape = self.shape;
         let lanes = shape.batch * shape.block_out;
         match kernel.op {
-            KernelOp::Reset => each(kernel, uops, |[d, ..]| {
+            KernelOp::Gemm(GemmMode::Reset) => each(kernel, uops, |[d, ..]| {
                 self.acc[d * lanes..][..lanes].fill(0)
             }),
-            KernelOp::Gemm => {
+            KernelOp::Gemm(GemmMode::Accumulate | GemmMode::Overwrite) => {
                 let (inp, wgt, acc) = (&self.inp[..], &self.wgt[..], &mut self.acc[..]);
                 match (shape.block_in % 2, shape.block_out, shape.acc_bits) {
                     (0, 8, 32) => gemm_block::<8>(kernel, uops, shape, inp, wgt, acc),
@@ -229,13 +229,14 @@ fn gemm_block<const N: usize>(
     let Shape {
         batch, block_in, ..
     } = shape;
+    let overwrites = kernel.overwrites();
     each(kernel, uops, |[d, s, w]| {
         let tile = &wgt[w * block_in * N..][..block_in * N];
         let rows = acc[d * batch * N..][..batch * N].chunks_exact_mut(N);
         let inputs = inp[s * batch * block_in..][..batch * block_in].chunks_exact(block_in);
         for (row, inputs) in rows.zip(inputs) {
             let row: &mut [i32; N] = row.try_into().expect("a chunk of N");
-            let mut sums = *row;
+            let mut sums = if overwrites { [0; N] } else { *row };
             for (pair, weights) in inputs.chunks_exact(2).zip(tile.chunks_exact(2 * N)) {
                 let [x0, x1] = [pair[0], pair[1]].map(i32::from);
                 let (w0, w1) = weights.split_at(N);
@@ -256,11 +257,15 @@ fn gemm(kernel: &Kernel, uops: &[Uop], shape: Shape, inp: &[i8], wgt: &[i16], ac
         block_out,
         acc_bits,
     } = shape;
+    let overwrites = kernel.overwrites();
     each(kernel, uops, |[d, s, w]| {
         let tile = &wgt[w * block_in * block_out..][..block_in * block_out];
         let rows = acc[d * batch * block_out..][..batch * block_out].chunks_exact_mut(block_out);
         let inputs = inp[s * batch * block_in..][..batch * block_in].chunks_exact(block_in);
         for (row, inputs) in rows.zip(inputs) {
+            if overwrites {
+                row.fill(0);
+            }
             for (&x, weights) in inputs.iter().zip(tile.chunks_exact(block_out)) {
                 for (sum, &w) in row.iter_mut().zip(weights) {
                     *sum = sum.wrapping_add(i32::from(x) * i32::from(w));

@@ -1,6 +1,6 @@
 //! Counting what instructions do, up to the limits of a run.
 
-use vta_isa::{Design, MemType};
+use vta_isa::{Design, GemmMode, MemType};
 
 use crate::access::{Action, KernelOp};
 use crate::counters::Counters;
@@ -65,11 +65,11 @@ impl Meter {
                     return Err(Cause::StepLimit { limit });
                 }
                 match kernel.op {
-                    KernelOp::Reset => {
+                    KernelOp::Gemm(GemmMode::Reset) => {
                         counters.insns.gemm += 1;
                         counters.reset_ops += steps;
                     }
-                    KernelOp::Gemm => {
+                    KernelOp::Gemm(GemmMode::Accumulate | GemmMode::Overwrite) => {
                         counters.insns.gemm += 1;
                         counters.gemm_ops += steps;
                         let products = design.batch() * design.lanes(MemType::Wgt);

@@ -3,6 +3,7 @@
 pub mod dma;
 pub mod fold;
 mod linear;
+mod overwrite;
 mod preset;
 mod rotate;
 mod walk;

@@ -7,7 +7,7 @@
 
 use std::ops::Range;
 
-use vta_isa::{AluOp, Design, MemType};
+use vta_isa::{AluOp, Design, GemmMode, MemType};
 
 use super::{Command, Folded};
 
@@ -33,7 +33,7 @@ impl Contents {
             let mut adds = Vec::new();
             if let (
                 Command::Gemm {
-                    reset: true,
+                    mode: GemmMode::Reset,
                     kernel,
                 },
                 true,
@@ -73,7 +73,7 @@ impl Contents {
     fn note(&mut self, command: &Command) {
         let (small, at) = match command {
             Command::Gemm {
-                reset: true,
+                mode: GemmMode::Reset,
                 kernel,
             } => {
                 kernel

@@ -3,7 +3,7 @@
 //! Each operator takes the next stretch of the scratchpad, so that weights of several operators to come can be there
 //! already. Where a stretch would end behind the last element, it begins at the first.
 
-use vta_isa::{Design, MemType};
+use vta_isa::{Design, GemmMode, MemType};
 
 use super::Command;
 
@@ -30,7 +30,7 @@ impl Rotation {
                 block,
             } => block.on_chip().end,
             Command::Gemm {
-                reset: false,
+                mode: GemmMode::Accumulate | GemmMode::Overwrite,
                 kernel,
             } => kernel.reach(2).end,
             _ => 0,
@@ -46,7 +46,7 @@ impl Rotation {
                     block,
                 } => block.sram_base += self.next as u32,
                 Command::Gemm {
-                    reset: false,
+                    mode: GemmMode::Accumulate | GemmMode::Overwrite,
                     kernel,
                 } => kernel.uops.iter_mut().for_each(|uop| uop[2] += self.next),
                 _ => {}

@@ -4,13 +4,14 @@
 
 use std::collections::BTreeMap;
 
-use vta_isa::{AluOp, Design, MemType};
+use vta_isa::{AluOp, Design, Feature, GemmMode, MemType};
 use vta_program::{Block2d, Pads};
 use vta_tir::{Access, Buffer, DType, EvalError, Expr, Name, Operand, Program, Scope, Stmt};
 
 use super::dma;
 use super::fold::{self, Folded, Limits, Loop, Nest, OPERANDS};
 use super::linear::Linear;
+use super::overwrite::overwrite;
 
 /// One instruction of a sequential program, its micro-kernel spelled out.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,8 +32,8 @@ pub enum Command {
     },
     /// Matrix products, or zeroing.
     Gemm {
-        /// Whether accumulators are zeroed instead.
-        reset: bool,
+        /// What becomes of accumulators.
+        mode: GemmMode,
         /// Loops and micro-operations.
         kernel: Folded,
     },
@@ -108,7 +109,11 @@ pub fn walk(
         });
     }
     w.body(&program.body)?;
-    Ok(w.out)
+    Ok(if design.has(Feature::GemmOverwrite) {
+        overwrite(w.out, design)
+    } else {
+        w.out
+    })
 }
 
 /// The end of the scratchpads from which a program takes its places, except those of weights, which begin at the first
@@ -416,9 +421,9 @@ impl<'a> Walker<'a> {
         let (operands, make): ([Option<&Access>; OPERANDS], Make) = match at {
             Stmt::Gemm { acc, inp, wgt } => (
                 [Some(acc), Some(inp), Some(wgt)],
-                Make::Gemm { reset: false },
+                Make::Gemm(GemmMode::Accumulate),
             ),
-            Stmt::Reset { acc } => ([Some(acc), None, None], Make::Gemm { reset: true }),
+            Stmt::Reset { acc } => ([Some(acc), None, None], Make::Gemm(GemmMode::Reset)),
             Stmt::Alu {
                 op,
                 dst,
@@ -466,7 +471,7 @@ impl<'a> Walker<'a> {
         }
         for kernel in fold::fold(&nest, &make.limits(self.design)) {
             self.out.push(match make {
-                Make::Gemm { reset } => Command::Gemm { reset, kernel },
+                Make::Gemm(mode) => Command::Gemm { mode, kernel },
                 Make::Alu { op, imm } => Command::Alu { op, imm, kernel },
             });
         }
@@ -504,14 +509,14 @@ impl<'a> Walker<'a> {
 
 #[derive(Clone, Copy)]
 enum Make {
-    Gemm { reset: bool },
+    Gemm(GemmMode),
     Alu { op: AluOp, imm: Option<i32> },
 }
 
 impl Make {
     fn limits(self, design: &Design) -> Limits {
         let source = match self {
-            Make::Gemm { .. } => design.max_factor_src(),
+            Make::Gemm(_) => design.max_factor_src(),
             Make::Alu { .. } => design.max_factor_alu_src(),
         };
         let step = [design.max_factor_dst(), source, design.max_factor_wgt()].map(u64::from);

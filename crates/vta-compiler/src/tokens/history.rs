@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use vta_isa::{Design, MemType};
+use vta_isa::{Design, GemmMode, MemType};
 use vta_program::Block2d;
 
 use super::Clock;
@@ -106,9 +106,9 @@ impl History {
                 }
                 self.rows(MemType::Out, block, |at| touch(Place::Dram, at, true));
             }
-            Command::Gemm { reset, kernel } => {
+            Command::Gemm { mode, kernel } => {
                 touch(Place::Acc, kernel.reach(0), true);
-                if !reset {
+                if *mode != GemmMode::Reset {
                     touch(Place::Inp, kernel.reach(1), false);
                     touch(Place::Wgt, kernel.reach(2), false);
                 }

@@ -88,6 +88,21 @@ pub(crate) fn designs() -> Vec<Design> {
             ..base()
         },
         HwConfig {
+            features: ["gemm_overwrite"].map(String::from).into(),
+            log_batch: 1,
+            log_block_in: 3,
+            log_block_out: 3,
+            log_inp_buff_size: 12,
+            log_wgt_buff_size: 14,
+            log_acc_buff_size: 13,
+            log_uop_buff_size: 9,
+            ..base()
+        },
+        HwConfig {
+            features: ["requant_store", "gemm_overwrite"].map(String::from).into(),
+            ..base()
+        },
+        HwConfig {
             alu_ops: ["min", "max", "add", "shr"].map(String::from).into(),
             ..base()
         },

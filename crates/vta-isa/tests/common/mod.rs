@@ -2,7 +2,7 @@
 
 use vta_isa::{Design, HwConfig};
 
-/// The default design and nine more, by name: other blocks, batches, widths and buffers, fields of
+/// The default design and eleven more, by name: other blocks, batches, widths and buffers, fields of
 /// no width, factors that find room in the first word, and the features.
 pub(crate) fn designs() -> Vec<(&'static str, Design)> {
     let default = HwConfig::default;
@@ -57,6 +57,14 @@ pub(crate) fn designs() -> Vec<(&'static str, Design)> {
         features: features(&["load_pad"]),
         ..default()
     };
+    let gemm_overwrite = HwConfig {
+        features: features(&["gemm_overwrite"]),
+        ..default()
+    };
+    let small_overwrite = HwConfig {
+        features: features(&["gemm_overwrite"]),
+        ..small.clone()
+    };
     let signs = HwConfig {
         features: features(HwConfig::FEATURES),
         ..binary.clone()
@@ -71,6 +79,8 @@ pub(crate) fn designs() -> Vec<(&'static str, Design)> {
         ("single", single),
         ("requant_store", requant_store),
         ("load_pad", load_pad),
+        ("gemm_overwrite", gemm_overwrite),
+        ("small_overwrite", small_overwrite),
         ("signs", signs),
     ];
     configs

@@ -62,5 +62,6 @@ const DESIGNS: &[Candidate] = designs![
     "sign_inp",
     "sign_wgt",
     "signs",
+    "overwrite",
     "codesign",
 ];

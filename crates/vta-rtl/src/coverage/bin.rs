@@ -41,6 +41,8 @@ pub enum Bin {
     Last(Use),
     /// GEMM that writes zeros.
     Reset,
+    /// GEMM that writes its products.
+    Overwrite,
     /// An ALU operation with this kind of second operand.
     Alu(AluOp, Second),
     /// An immediate shift out of the ordinary.
@@ -185,6 +187,8 @@ pub enum Source {
 pub enum Reader {
     /// A product that is added to it.
     Gemm,
+    /// A product that takes its place.
+    Overwrite,
     /// An operation with an immediate.
     AluImmediate,
     /// An operation with a tensor operand, for its destination.
@@ -330,6 +334,10 @@ impl Bin {
         );
         bins.extend([Bin::LongLoop, Bin::LongestLoop]);
         bins.extend(DISTANCES.map(|distance| Bin::Hazard(Reader::Gemm, distance)));
+        if design.has(Feature::GemmOverwrite) {
+            bins.push(Bin::Overwrite);
+            bins.extend(DISTANCES.map(|distance| Bin::Hazard(Reader::Overwrite, distance)));
+        }
         if !ops.is_empty() {
             bins.extend(
                 [

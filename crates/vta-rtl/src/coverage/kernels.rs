@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use vta_isa::{AluInsn, AluOp, Design, GemmInsn, MemInsn, MemType, Uop};
+use vta_isa::{AluInsn, AluOp, Design, GemmInsn, GemmMode, MemInsn, MemType, Uop};
 use vta_sim::{Dram, InsnTiming};
 
 use super::bin::DISTANCES;
@@ -21,8 +21,7 @@ pub(super) struct Nest {
 
 #[derive(Clone, Copy, PartialEq)]
 enum Kind {
-    Reset,
-    Gemm,
+    Gemm(GemmMode),
     Immediate(AluOp, i32),
     Tensor(AluOp),
 }
@@ -56,7 +55,7 @@ enum History {
 impl Nest {
     pub(super) fn gemm(gemm: &GemmInsn) -> Nest {
         Nest {
-            kind: if gemm.reset { Kind::Reset } else { Kind::Gemm },
+            kind: Kind::Gemm(gemm.mode()),
             begin: gemm.uop_begin,
             end: gemm.uop_end,
             iter: [gemm.iter_out, gemm.iter_in],
@@ -151,8 +150,9 @@ impl Coverage {
     /// A GEMM or ALU that is in range.
     pub(super) fn kernel(&mut self, state: &mut Kernels, nest: Nest, timing: Option<&InsnTiming>) {
         match nest.kind {
-            Kind::Reset => self.hit(Bin::Reset),
-            Kind::Gemm => {}
+            Kind::Gemm(GemmMode::Reset) => self.hit(Bin::Reset),
+            Kind::Gemm(GemmMode::Overwrite) => self.hit(Bin::Overwrite),
+            Kind::Gemm(GemmMode::Accumulate) => {}
             Kind::Tensor(op) => self.hit(Bin::Alu(op, Second::Tensor)),
             Kind::Immediate(op, imm) => {
                 self.hit(Bin::Alu(op, Second::Immediate));
@@ -193,8 +193,8 @@ impl Coverage {
 
     fn last_elements(&mut self, state: &Kernels, nest: &Nest) {
         let uses: &[(Use, MemType)] = match nest.kind {
-            Kind::Reset => &[(Use::GemmDst, MemType::Acc)],
-            Kind::Gemm => &[
+            Kind::Gemm(GemmMode::Reset) => &[(Use::GemmDst, MemType::Acc)],
+            Kind::Gemm(GemmMode::Accumulate | GemmMode::Overwrite) => &[
                 (Use::GemmDst, MemType::Acc),
                 (Use::GemmSrc, MemType::Inp),
                 (Use::GemmWgt, MemType::Wgt),
@@ -230,7 +230,7 @@ impl Coverage {
         let tensor = matches!(nest.kind, Kind::Tensor(_));
         self.hit_if(tensor, Bin::Source(source));
         let mut issued = 0;
-        let mut within = [[0_u64; 4]; 4];
+        let mut within = [[0_u64; 4]; 5];
         let mut across = [0_u64; 4];
         let mut held_written = false;
         let mut held = u32::MAX;
@@ -248,11 +248,12 @@ impl Coverage {
             written.truncate(*DISTANCES.end());
             issued += 1;
         };
-        let (reader, writes_only) = match nest.kind {
-            Kind::Reset => (Reader::Gemm, true),
-            Kind::Gemm => (Reader::Gemm, false),
-            Kind::Immediate(..) => (Reader::AluImmediate, false),
-            Kind::Tensor(_) => (Reader::AluDst, false),
+        let reader = match nest.kind {
+            Kind::Gemm(GemmMode::Reset) => None,
+            Kind::Gemm(GemmMode::Accumulate) => Some(Reader::Gemm),
+            Kind::Gemm(GemmMode::Overwrite) => Some(Reader::Overwrite),
+            Kind::Immediate(..) => Some(Reader::AluImmediate),
+            Kind::Tensor(_) => Some(Reader::AluDst),
         };
         let uops = &state.uops;
         nest.each(|o, i, u| {
@@ -275,7 +276,7 @@ impl Coverage {
             held_written |=
                 tensor && held == dst && !matches!(source, Source::ByUop | Source::ByInner);
             issue(Slot {
-                reader: (!writes_only).then_some(reader),
+                reader,
                 acc: dst,
                 writes: true,
             });
@@ -284,6 +285,7 @@ impl Coverage {
         self.hit_if(held_written, Bin::HeldSourceWritten);
         for reader in [
             Reader::Gemm,
+            Reader::Overwrite,
             Reader::AluImmediate,
             Reader::AluDst,
             Reader::AluSrc,

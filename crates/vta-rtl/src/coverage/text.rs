@@ -21,7 +21,9 @@ impl Bin {
             | Bin::NoRows { .. }
             | Bin::Row(..) => "transfers",
             Bin::Last(_) => "last element",
-            Bin::Reset | Bin::Alu(..) | Bin::Shift(_) | Bin::Source(_) => "operations",
+            Bin::Reset | Bin::Overwrite | Bin::Alu(..) | Bin::Shift(_) | Bin::Source(_) => {
+                "operations"
+            }
             Bin::NoSteps(_) | Bin::LongLoop | Bin::LongestLoop => "loops",
             Bin::HeldSourceWritten | Bin::Hazard(..) | Bin::HazardAcross(_) => "hazards",
             Bin::Reload => "micro-ops",
@@ -53,6 +55,7 @@ impl fmt::Display for Bin {
             Bin::Row(memory, row) => write!(f, "{memory} {row}"),
             Bin::Last(used) => write!(f, "{used}"),
             Bin::Reset => f.write_str("gemm reset"),
+            Bin::Overwrite => f.write_str("gemm overwrite"),
             Bin::Alu(op, Second::Immediate) => write!(f, "alu.{op} immediate"),
             Bin::Alu(op, Second::Tensor) => write!(f, "alu.{op} tensor"),
             Bin::Shift(Shift::Left) => f.write_str("shift left"),
@@ -132,6 +135,7 @@ texts!(Nothing {
 });
 texts!(Reader {
     Gemm => "gemm",
+    Overwrite => "gemm overwrite",
     AluImmediate => "alu immediate",
     AluDst => "alu destination",
     AluSrc => "alu source",

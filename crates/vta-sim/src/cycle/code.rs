@@ -217,7 +217,7 @@ impl Code {
 fn slots(kernel: &Kernel) -> u64 {
     let steps = kernel.steps();
     let sources = match kernel.op {
-        KernelOp::Reset | KernelOp::Gemm | KernelOp::AluImm(..) => 0,
+        KernelOp::Gemm(_) | KernelOp::AluImm(..) => 0,
         KernelOp::AluAcc(_) => {
             let [factor_out, factor_in] = kernel.src;
             if kernel.uops.len() > 1 || (kernel.iter_in > 1 && factor_in != 0) {

@@ -240,6 +240,7 @@ impl Writer<'_> {
     fn gemm(&mut self) -> Body {
         let (nest, design) = (self.nest(), self.design);
         let reset = self.rng.random_bool(0.2);
+        let overwrite = design.has(Feature::GemmOverwrite) && self.rng.random_bool(0.4);
         let [dst, src, wgt] = [
             (Operand::Dst, MemType::Acc, design.max_factor_dst(), true),
             (Operand::Src, MemType::Inp, design.max_factor_src(), !reset),
@@ -250,6 +251,7 @@ impl Writer<'_> {
         });
         Body::Gemm(GemmInsn {
             reset,
+            overwrite,
             uop_begin: nest.uops.start,
             uop_end: nest.uops.end,
             iter_out: nest.iter[0],

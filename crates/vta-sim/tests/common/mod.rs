@@ -83,12 +83,23 @@ pub(crate) fn designs() -> Vec<(&'static str, Design)> {
             },
         ),
         named("padding values", |c| c.features = vec!["load_pad".into()]),
+        named("overwriting GEMM, batch 2, blocks 4 and 8", |c| {
+            (c.log_batch, c.log_block_in, c.log_block_out) = (1, 2, 3);
+            (
+                c.log_inp_buff_size,
+                c.log_wgt_buff_size,
+                c.log_acc_buff_size,
+            ) = (12, 14, 16);
+            c.features = vec!["gemm_overwrite".into()];
+        }),
+        named("overwriting GEMM, 16-bit accumulators", |c| {
+            (c.log_acc_width, c.log_acc_buff_size) = (4, 15);
+            c.features = vec!["gemm_overwrite".into()];
+        }),
         named("signs for weights and inputs, all features", |c| {
             (c.log_inp_width, c.log_wgt_width) = (0, 0);
             (c.log_inp_buff_size, c.log_wgt_buff_size) = (12, 15);
-            c.features = ["requant_store", "load_pad", "sign_inp", "sign_wgt"]
-                .map(String::from)
-                .into();
+            c.features = HwConfig::FEATURES.iter().map(ToString::to_string).collect();
         }),
         named("signs for weights, 8-bit inputs", |c| {
             (c.log_wgt_width, c.log_wgt_buff_size) = (0, 15);

@@ -274,8 +274,10 @@ impl<'a> Naive<'a> {
                     for b in 0..self.design.batch() {
                         for n in 0..block_out {
                             let acc = &mut self.acc[d][b * block_out + n];
-                            if insn.reset {
+                            if insn.reset || insn.overwrite {
                                 *acc = 0;
+                            }
+                            if insn.reset {
                                 continue;
                             }
                             for k in 0..block_in {
