@@ -14,6 +14,7 @@ use crate::arena::{Arena, leaves_segment};
 use crate::emit::{self, Command, Contents, End, Rotation};
 use crate::error::CompileError;
 use crate::lower::{self, Lowered};
+use crate::ops::tiling;
 use crate::options::{CompileOptions, Offload};
 use crate::partition::{self, Partition};
 use crate::records::Records;
@@ -126,7 +127,10 @@ fn arranged(
     options: &CompileOptions,
 ) -> Result<(Graph, Partition), CompileError> {
     let mut arranged = graph.clone();
-    im2col::run(&mut arranged, design.block_in())?;
+    let blocks = [design.block_in(), design.block_out()];
+    im2col::run(&mut arranged, blocks, |work| {
+        tiling::first_layer(work, design)
+    })?;
     let (arranged, chosen) = pooled(arranged, design, options)?;
     let is_patches = |v: &ValueId| {
         let mut nodes = arranged.nodes.iter();

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use vta_isa::{Design, MemType};
+use vta_graph::passes::im2col::Work;
+use vta_isa::{Design, Feature, MemType};
 
 use super::add::{AddShape, AddSteps, Entry};
 use super::conv::ConvShape;
@@ -375,6 +376,19 @@ impl ConvCost<'_> {
             estimate: loads.max(compute + waits).max(store) + first + last + visits * TILE_OVERHEAD,
         }
     }
+}
+
+/// About the cycles of a network's first convolution: of products and the usual epilogue, or of its input's way on chip,
+/// and a part of the shorter one, which does not overlap.
+pub fn first_layer(work: &Work, design: &Design) -> usize {
+    let steps = if design.has(Feature::RequantStore) {
+        1
+    } else {
+        4
+    };
+    let load = work.inputs * beats(design, MemType::Inp) as usize;
+    let compute = work.products + work.results * steps;
+    load.max(compute) + load.min(compute) / 16
 }
 
 /// Whether the records of so many channel blocks fit the table of a design whose stores rescale.

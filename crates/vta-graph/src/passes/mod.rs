@@ -99,7 +99,7 @@ pub const ALL: &[Pass] = &[
     Pass {
         name: "im2col",
         doc: "let the host arrange the patches of an input with few channels (16 input lanes)",
-        run: |graph| im2col::run(graph, 16),
+        run: |graph| im2col::run(graph, [16, 16], |work| work.products),
     },
     Pass {
         name: "pool_sums",
