@@ -182,7 +182,7 @@ mod tests {
             };
             let operands = kernel.elements(1).zip(kernel.elements(2));
             for (dst, (src, wgt)) in kernel.elements(0).zip(operands) {
-                let product = (src + 1) * 0x9e37_79b9 ^ wgt << 20;
+                let product = ((src + 1) * 0x9e37_79b9) ^ (wgt << 20);
                 acc[dst as usize] = match mode {
                     GemmMode::Accumulate => acc[dst as usize].wrapping_add(product),
                     GemmMode::Overwrite => product,
