@@ -1,5 +1,8 @@
 //! A schedule tried step by step: what a loop nest computes after each step, and what it takes once it is instructions.
 
+use std::collections::BTreeSet;
+
+use rayon::prelude::*;
 use serde::Serialize;
 use vta_compiler::{LowerError, NestStream, compile_nest};
 use vta_isa::{Design, Feature};
@@ -58,15 +61,18 @@ impl Trial {
         verify(&nest).map_err(|e| Error::input(e.to_string()))?;
         let mut nests = vec![("naive".to_owned(), Vec::new(), nest.clone())];
         for step in &script.steps {
+            if step.anew {
+                nest = script.naive.clone();
+            }
             step.apply(&mut nest, &geometry)
                 .map_err(|(line, e)| Error::input(format!("line {line}: {e}")))?;
             let lines = step.lines.iter().map(|line| line.text.clone());
             nests.push((step.name().to_owned(), lines.collect(), nest.clone()));
         }
-        let arguments = arguments(&script.naive, &nest, self.seed);
+        let arguments = arguments(nests.iter().map(|(_, _, nest)| nest), self.seed);
         let mut wanted = arguments.clone();
         interp::run(&script.naive, &mut wanted).map_err(|e| Error::input(e.to_string()))?;
-        let tries = nests.into_iter().map(|(step, lines, nest)| {
+        let tries = nests.into_par_iter().map(|(step, lines, nest)| {
             let ran = self.check(&nest, &arguments, &wanted);
             let ran = ran.map_err(|what| Error::bug(what).at(format!("step `{step}`")))?;
             let (spent, not_yet) = match ran {
@@ -150,21 +156,27 @@ impl Trial {
     }
 }
 
-/// A value for every place of the parameters. Those that `scheduled` rescales by are records that mean something.
-fn arguments(naive: &Program, scheduled: &Program, seed: u64) -> Arrays {
-    let mut arrays = interp::arguments(naive, seed);
-    scheduled.walk(&mut |stmt| {
-        let Stmt::Load { dst, src, .. } = stmt else {
-            return;
-        };
-        let to = scheduled.buffer(&dst.buffer);
-        if to.is_some_and(|to| to.scope == Scope::Rqt) {
-            let records = arrays.get_mut(&src.buffer);
-            records
-                .into_iter()
-                .for_each(|array| meaningful(&mut array.data));
-        }
-    });
+/// A value for every place of the parameters, which the nests have in common. Those that a store of one of them rescales by
+/// are records that mean something.
+fn arguments<'a>(nests: impl Iterator<Item = &'a Program> + Clone, seed: u64) -> Arrays {
+    let mut records: BTreeSet<&str> = BTreeSet::new();
+    for nest in nests.clone() {
+        nest.walk(&mut |stmt| {
+            if let Stmt::Load { dst, src, .. } = stmt {
+                let to = nest.buffer(&dst.buffer);
+                if to.is_some_and(|to| to.scope == Scope::Rqt) {
+                    records.insert(&src.buffer);
+                }
+            }
+        });
+    }
+    let mut arrays = nests
+        .take(1)
+        .fold(Arrays::new(), |_, nest| interp::arguments(nest, seed));
+    let tables = arrays
+        .iter_mut()
+        .filter(|(name, _)| records.contains(&***name));
+    tables.for_each(|(_, array)| meaningful(&mut array.data));
     arrays
 }
 

@@ -5,26 +5,29 @@ use crate::intrinsics::Geometry;
 use crate::program::Program;
 use crate::text::{ParseError, parse};
 
-/// The line that ends the loop nest and begins its schedule.
+/// The line that begins a schedule of the loop nest.
 const SCHEDULE: &str = "schedule";
 /// What a line that begins a step starts with; its title follows.
 const STEP: &str = "step";
 
-/// A loop nest with a schedule for it, in steps: what a file holds that a person schedules by.
+/// A loop nest with schedules for it, in steps: what a file holds that a person schedules by.
 ///
 /// Its text is the nest, the line `schedule`, and then lines for [`apply`]. A line `step TITLE` makes one step of
-/// all lines up to the next of its kind; a line before the first of them is a step by itself. `//` begins a comment.
+/// all lines up to the next of its kind; a line before the first of them is a step by itself. Another line `schedule`
+/// begins again with the nest as it was written. `//` begins a comment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Script {
     /// The nest that the steps begin with.
     pub naive: Program,
-    /// The steps, in order.
+    /// The steps of all schedules, in order.
     pub steps: Vec<ScriptStep>,
 }
 
 /// Lines of a schedule that belong together.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ScriptStep {
+    /// Whether the step is the first of its schedule, and so begins with the naive nest.
+    pub anew: bool,
     /// What they do, if the text says.
     pub title: Option<String>,
     /// The lines; without a title it is one.
@@ -48,7 +51,7 @@ impl Script {
         let steps = lines.map(|(number, text)| ScriptStep::single(number, text));
         Script {
             naive,
-            steps: steps.collect(),
+            steps: begun(steps.collect()),
         }
     }
 
@@ -68,12 +71,13 @@ impl Script {
         let nest_lines = text.lines().take_while(|line| bare(line) != SCHEDULE);
         let nest: Vec<&str> = nest_lines.collect();
         let naive = parse(&nest.join("\n"))?;
-        let mut steps: Vec<ScriptStep> = Vec::new();
+        let (mut all, mut steps): (Vec<ScriptStep>, Vec<ScriptStep>) = Default::default();
         for (i, line) in text.lines().enumerate().skip(nest.len() + 1) {
             let (number, line) = (i + 1, bare(line));
             let (word, title) = line.split_once(' ').unwrap_or((&line, ""));
             match steps.last_mut() {
                 _ if line.is_empty() => {}
+                _ if line == SCHEDULE => all.append(&mut begun(std::mem::take(&mut steps))),
                 _ if word == STEP && title.trim().is_empty() => {
                     return Err(ParseError {
                         line: number,
@@ -82,6 +86,7 @@ impl Script {
                     });
                 }
                 _ if word == STEP => steps.push(ScriptStep {
+                    anew: false,
                     title: Some(title.trim().to_owned()),
                     lines: Vec::new(),
                 }),
@@ -91,23 +96,41 @@ impl Script {
                 _ => steps.push(ScriptStep::single(number, line)),
             }
         }
-        Ok(Script { naive, steps })
+        all.append(&mut begun(steps));
+        Ok(Script { naive, steps: all })
     }
 
     /// The same with every line as a step by itself.
     pub fn by_line(self) -> Script {
-        let lines = self.steps.into_iter().flat_map(|step| step.lines);
-        let steps = lines.map(|line| ScriptStep::single(line.number, line.text));
+        let lines = self.steps.into_iter().flat_map(|step| {
+            let singles = step.lines.into_iter();
+            let mut steps: Vec<_> = singles
+                .map(|l| ScriptStep::single(l.number, l.text))
+                .collect();
+            if let Some(first) = steps.first_mut() {
+                first.anew = step.anew;
+            }
+            steps
+        });
         Script {
             naive: self.naive,
-            steps: steps.collect(),
+            steps: lines.collect(),
         }
     }
+}
+
+/// The steps of one schedule.
+fn begun(mut steps: Vec<ScriptStep>) -> Vec<ScriptStep> {
+    if let Some(first) = steps.first_mut() {
+        first.anew = true;
+    }
+    steps
 }
 
 impl ScriptStep {
     fn single(number: usize, text: String) -> ScriptStep {
         ScriptStep {
+            anew: false,
             title: None,
             lines: vec![ScriptLine { number, text }],
         }
@@ -136,8 +159,11 @@ impl ScriptStep {
 
 impl fmt::Display for Script {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{}{SCHEDULE}", self.naive)?;
+        write!(f, "{}", self.naive)?;
         for step in &self.steps {
+            if step.anew {
+                writeln!(f, "{SCHEDULE}")?;
+            }
             if let Some(title) = &step.title {
                 writeln!(f, "{STEP} {title}")?;
             }
