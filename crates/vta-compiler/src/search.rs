@@ -26,6 +26,12 @@ use crate::tokens::{self, Ordered};
 /// At most so many schedules of an operator are timed.
 const TIMED: usize = 10;
 
+/// After so many, what comes close to the least bound is good enough.
+const SEVERAL: usize = 6;
+
+/// The part of the bound by which it may miss it then.
+const CLOSE: u64 = 128;
+
 /// A schedule that an operator can have.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Candidate {
@@ -97,8 +103,11 @@ pub(crate) fn choose<S: Searched>(
 fn search(operator: &impl Searched, design: &Design) -> Result<(usize, Record), LowerError> {
     let mut best: Option<(u64, usize)> = None;
     let candidates = operator.candidates().iter().enumerate();
+    let least = operator.candidates().iter().map(|c| c.bound).min();
+    let close = least.map_or(0, |bound| bound + bound / CLOSE);
     for (i, candidate) in candidates.take(TIMED) {
-        if best.is_some_and(|(least, _)| candidate.bound >= least) {
+        let enough = if i < SEVERAL { 0 } else { close };
+        if best.is_some_and(|(cycles, _)| candidate.bound >= cycles || cycles <= enough) {
             continue;
         }
         let cycles = cycles(operator, &operator.scheduled(i)?, design)?;
