@@ -24,6 +24,7 @@ pub mod quant;
 pub mod random;
 pub use graph::{Graph, GraphError, Node, NodeId, Quant, Value, ValueId};
 pub use op::{
-    AddEpilogue, BlockedLayout, ConvAttrs, Op, PackedConv, PackedPool, PoolAttrs, Requant, Window,
+    AddEpilogue, BlockedLayout, ConvAttrs, MulEpilogue, Op, PackedConv, PackedPair, PackedPool,
+    Piece, Pieces, Piecewise, PoolAttrs, Requant, Window,
 };
 pub use tensor::{DType, Data, Tensor, TensorType};

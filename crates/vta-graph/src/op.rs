@@ -123,6 +123,60 @@ pub struct AddEpilogue {
     pub hi: i32,
 }
 
+/// One straight piece of a function: `mult * clamp(x, lo, hi)`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Piece {
+    /// Slope between the bounds.
+    pub mult: i32,
+    /// Where it begins to rise.
+    pub lo: i32,
+    /// Where it ends.
+    pub hi: i32,
+}
+
+/// A continuous function of integers that consists of straight pieces, exactly:
+/// `f(x) = add + the sum of mult * clamp(x, lo, hi)`, without overflow.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Pieces {
+    /// At least one.
+    pub pieces: Vec<Piece>,
+    /// What is added to their sum.
+    pub add: i64,
+}
+
+/// Integer multiplication of two tensors, of which the second goes through a function, exactly:
+/// `y = clamp(((a - zero_point) * gate(b) + add) >> shift, lo, hi)`, without overflow.
+///
+/// A plain product of `b - z` with a factor `m` is a gate of one piece without bounds, `m * b - m * z`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct MulEpilogue {
+    /// The value of `a` that stands for zero.
+    pub zero_point: i32,
+    /// What `a` is multiplied by.
+    pub gate: Pieces,
+    /// Rounding and the result's zero point.
+    pub add: i64,
+    /// Right shift, 0 to 62.
+    pub shift: u32,
+    /// Smallest result.
+    pub lo: i32,
+    /// Largest result.
+    pub hi: i32,
+}
+
+/// A function of integers that consists of straight pieces, rescaled: `y = clamp(f(x) >> shift, lo, hi)`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Piecewise {
+    /// The function, with rounding and the result's zero point.
+    pub function: Pieces,
+    /// Right shift, 0 to 62.
+    pub shift: u32,
+    /// Smallest result.
+    pub lo: i32,
+    /// Largest result.
+    pub hi: i32,
+}
+
 /// The blocked layout of an activation, written `NCHW1n16c` for one row of 16 lanes.
 ///
 /// A tensor `[N, C, H, W]` becomes
@@ -265,6 +319,18 @@ pub struct PackedPool {
     pub out_layout: BlockedLayout,
 }
 
+/// Operands and result of an operator that the accelerator runs on two activations.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct PackedPair {
+    /// Logical shapes of the operands. The first is the result's; the second is the same, or has one row and one
+    /// column, which stand for all.
+    pub in_shapes: [[usize; 4]; 2],
+    /// Layouts of the operands, of one blocking; borders may differ.
+    pub in_layouts: [BlockedLayout; 2],
+    /// Layout of the result, of the same blocking.
+    pub out_layout: BlockedLayout,
+}
+
 /// An operator. Inputs are named in the order in which a node lists them; `?` marks optional
 /// ones. Activations are NCHW unless said otherwise.
 #[derive(Clone, Debug, PartialEq)]
@@ -290,6 +356,10 @@ pub enum Op {
     },
     /// `x`: logistic function.
     Sigmoid,
+    /// `x`: `x * clip(x / 6 + 0.5, 0, 1)`.
+    HardSwish,
+    /// `x`: `x * sigmoid(x)`.
+    Silu,
     /// `x`: `min(max(x, lo), hi)`, in `f32` or on integers (bounds then are whole numbers).
     Clip {
         /// Lower bound.
@@ -393,8 +463,12 @@ pub enum Op {
         /// The value of `x` that stands for zero.
         zero_point: i32,
     },
-    /// `a, b` of one shape: [`AddEpilogue`].
+    /// `a, b` of one shape, or `b` of one row and column: [`AddEpilogue`].
     QAdd(AddEpilogue, crate::DType),
+    /// `a, b: i8 or narrower`, shaped as those of `QAdd`: [`MulEpilogue`].
+    QMul(MulEpilogue, crate::DType),
+    /// `x: i8 or narrower`: [`Piecewise`].
+    QPiecewise(Piecewise, crate::DType),
     /// `x`: `i32` sums of `x - zero_point` over windows; padding counts as nothing.
     QSumPool(PoolAttrs, i32),
 
@@ -411,17 +485,21 @@ pub enum Op {
     /// See [`PackedConv`]. The result has the input's element type, as the accelerator's
     /// output width is its input width.
     VtaConv(PackedConv),
-    /// `a, b` of one element type and blocking (borders may differ): [`AddEpilogue`] on values
-    /// as stored, written with the border of `out_layout`. The result has the operands' type.
-    VtaAdd {
-        /// Logical shape of all three.
+    /// `a, b` of one element type: [`AddEpilogue`] on values as stored, written with the border of the output's
+    /// layout. The result has the operands' type.
+    VtaAdd(PackedPair, AddEpilogue),
+    /// As `VtaAdd`: [`MulEpilogue`].
+    VtaMul(PackedPair, MulEpilogue),
+    /// `x`: [`Piecewise`] on values as stored. The result has the operand's type.
+    VtaPiecewise {
+        /// Logical shape of both.
         shape: [usize; 4],
-        /// Layouts of both operands.
-        in_layouts: [BlockedLayout; 2],
-        /// Layout of the result.
+        /// Layout of the operand.
+        in_layout: BlockedLayout,
+        /// Layout of the result, of the same blocking.
         out_layout: BlockedLayout,
-        /// The arithmetic.
-        add: AddEpilogue,
+        /// The function.
+        map: Piecewise,
     },
     /// `x`: maximum over windows, see [`PackedPool`]. The result has the operand's type.
     VtaMaxPool(PackedPool),
@@ -447,6 +525,8 @@ impl Op {
             Op::Relu => "relu",
             Op::LeakyRelu { .. } => "leaky_relu",
             Op::Sigmoid => "sigmoid",
+            Op::HardSwish => "hard_swish",
+            Op::Silu => "silu",
             Op::Clip { .. } => "clip",
             Op::Add => "add",
             Op::Sub => "sub",
@@ -470,11 +550,15 @@ impl Op {
             Op::Requantize(..) => "requantize",
             Op::QAccumulate { .. } => "qaccumulate",
             Op::QAdd(..) => "qadd",
+            Op::QMul(..) => "qmul",
+            Op::QPiecewise(..) => "qpiecewise",
             Op::QSumPool(..) => "qsum_pool",
             Op::Pack(_) => "pack",
             Op::Unpack { .. } => "unpack",
             Op::VtaConv(_) => "vta.conv",
-            Op::VtaAdd { .. } => "vta.add",
+            Op::VtaAdd(..) => "vta.add",
+            Op::VtaMul(..) => "vta.mul",
+            Op::VtaPiecewise { .. } => "vta.piecewise",
             Op::VtaMaxPool(_) => "vta.max_pool",
             Op::VtaSumPool(..) => "vta.sum_pool",
             Op::VtaConcat => "vta.concat",

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use support::{Dice, dice};
 use vta_graph::interp::{Interpreter, eval};
 use vta_graph::{
-    BlockedLayout, ConvAttrs, DType, Data, Graph, GraphError, Op, PackedConv, PackedPool,
+    BlockedLayout, ConvAttrs, DType, Data, Graph, GraphError, Op, PackedConv, PackedPool, Pieces,
     PoolAttrs, Quant, Tensor, TensorType, Window,
 };
 
@@ -228,7 +228,7 @@ proptest! {
                 }
             });
         }
-        for kind in ["relu", "leaky_relu", "sigmoid", "clip"] {
+        for kind in ["relu", "leaky_relu", "sigmoid", "hard_swish", "silu", "clip"] {
             let (op, operands) = dice.op(kind);
             let nd = Nd::new(&operands[0]);
             check(&op, &operands, 1e-6, |i| {
@@ -237,6 +237,8 @@ proptest! {
                     Op::Relu => x.max(0.0),
                     Op::LeakyRelu { alpha } => x.max(0.0) + x.min(0.0) * f64::from(*alpha),
                     Op::Clip { lo, hi } => x.max((*lo).into()).min((*hi).into()),
+                    Op::HardSwish => x * (x / 6.0 + 0.5).clamp(0.0, 1.0),
+                    Op::Silu => x / (1.0 + (-x).exp()),
                     _ => 1.0 / (1.0 + (-x).exp()),
                 }
             });
@@ -383,9 +385,25 @@ proptest! {
         let nd: Vec<Nd> = operands.iter().map(Nd::new).collect();
         let Op::QAdd(e, _) = &op else { unreachable!() };
         check(&op, &operands, 0.0, |i| {
-            let [a, b] = [0, 1].map(|p| nd[p].at(i) as i128);
+            let (a, b) = (nd[0].at(i) as i128, nd[1].at(&spread(&operands[1], i)) as i128);
             let sum = a * i128::from(e.mult_a) + b * i128::from(e.mult_b) + i128::from(e.add);
             rescale(sum, e.shift, e.lo, e.hi)
+        });
+
+        let (op, operands) = dice.op("qmul");
+        let nd: Vec<Nd> = operands.iter().map(Nd::new).collect();
+        let Op::QMul(e, _) = &op else { unreachable!() };
+        check(&op, &operands, 0.0, |i| {
+            let (a, b) = (nd[0].at(i) as i128, nd[1].at(&spread(&operands[1], i)));
+            let product = (a - i128::from(e.zero_point)) * piecewise(&e.gate, b);
+            rescale(product + i128::from(e.add), e.shift, e.lo, e.hi)
+        });
+
+        let (op, operands) = dice.op("qpiecewise");
+        let nd = Nd::new(&operands[0]);
+        let Op::QPiecewise(p, _) = &op else { unreachable!() };
+        check(&op, &operands, 0.0, |i| {
+            rescale(piecewise(&p.function, nd.at(i)), p.shift, p.lo, p.hi)
         });
     }
 
@@ -494,23 +512,67 @@ proptest! {
     }
 
     #[test]
-    fn packed_addition_is_the_integer_one(mut dice in dice()) {
-        let (op, _) = dice.op("vta.add");
-        let Op::VtaAdd { shape, in_layouts, out_layout, add } = op.clone() else { unreachable!() };
-        let mut g = Graph::new("add");
-        let inputs = [0; 2].map(|_: i32| dice.tensor(DType::I8, shape));
-        let [a, b] = inputs.each_ref().map(|t| g.add_value("x", t.ty().clone()));
-        g.inputs = vec![a, b];
-        let pa = g.add_node("", Op::Pack(in_layouts[0].clone()), &[a], "").unwrap();
-        let pb = g.add_node("", Op::Pack(in_layouts[1].clone()), &[b], "").unwrap();
-        let sum = g.add_node("", op, &[pa, pb], "").unwrap();
-        let unpack = Op::Unpack { layout: out_layout, shape };
-        let packed = g.add_node("", unpack, &[sum], "").unwrap();
-        let plain = g.add_node("", Op::QAdd(add, DType::I8), &[a, b], "").unwrap();
-        g.outputs = vec![packed, plain];
-        let outputs = Interpreter::new(g).unwrap().run(&inputs).unwrap();
-        prop_assert_eq!(&outputs[0], &outputs[1]);
+    fn packed_pairs_are_the_integer_ones(mut dice in dice()) {
+        for kind in ["vta.add", "vta.mul"] {
+            let (op, _) = dice.op(kind);
+            let (pair, plain) = match op.clone() {
+                Op::VtaAdd(pair, add) => (pair, Op::QAdd(add, DType::I8)),
+                Op::VtaMul(pair, mul) => (pair, Op::QMul(mul, DType::I8)),
+                _ => unreachable!(),
+            };
+            let inputs = pair.in_shapes.map(|shape| dice.tensor(DType::I8, shape));
+            same_packed(op, plain, &pair.in_layouts, (&pair.out_layout, pair.in_shapes[0]), &inputs)?;
+        }
+        let (op, _) = dice.op("vta.piecewise");
+        let Op::VtaPiecewise { shape, in_layout, out_layout, map } = op.clone() else { unreachable!() };
+        let inputs = [dice.tensor(DType::I8, shape)];
+        let plain = Op::QPiecewise(map, DType::I8);
+        same_packed(op, plain, &[in_layout], (&out_layout, shape), &inputs)?;
     }
+}
+
+/// Whether an operator over blocked tensors does what the plain one does.
+fn same_packed(
+    op: Op,
+    plain: Op,
+    layouts: &[vta_graph::BlockedLayout],
+    (layout, shape): (&vta_graph::BlockedLayout, [usize; 4]),
+    inputs: &[Tensor],
+) -> Result<(), TestCaseError> {
+    let mut g = Graph::new("pair");
+    g.inputs = inputs
+        .iter()
+        .map(|t| g.add_value("x", t.ty().clone()))
+        .collect();
+    let (plain_inputs, layouts) = (g.inputs.clone(), layouts.iter());
+    let packed: Vec<_> = (plain_inputs.iter().zip(layouts))
+        .map(|(&v, layout)| g.add_node("", Op::Pack(layout.clone()), &[v], "").unwrap())
+        .collect();
+    let y = g.add_node("", op, &packed, "").unwrap();
+    let layout = layout.clone();
+    let packed = g
+        .add_node("", Op::Unpack { layout, shape }, &[y], "")
+        .unwrap();
+    let plain = g.add_node("", plain, &plain_inputs, "").unwrap();
+    g.outputs = vec![packed, plain];
+    let outputs = Interpreter::new(g).unwrap().run(inputs).unwrap();
+    prop_assert_eq!(&outputs[0], &outputs[1]);
+    Ok(())
+}
+
+/// The index of an operand that may have one row and column for all.
+fn spread(operand: &Tensor, i: &[usize]) -> Vec<usize> {
+    let extents = operand.shape().iter();
+    i.iter()
+        .zip(extents)
+        .map(|(&i, &extent)| i.min(extent - 1))
+        .collect()
+}
+
+fn piecewise(function: &Pieces, x: f64) -> i128 {
+    let pieces = function.pieces.iter();
+    let each = pieces.map(|p| i128::from(p.mult) * x.clamp(p.lo.into(), p.hi.into()) as i128);
+    i128::from(function.add) + each.sum::<i128>()
 }
 
 /// The same poolings twice, maximum and sum: packed, with what adds nothing in the border and

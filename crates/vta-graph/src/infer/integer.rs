@@ -2,7 +2,10 @@
 
 use super::float::{conv_shape, dense_shape, pool_shape};
 use super::{Inferred, expect_dtype, expect_in_range, expect_narrow, expect_shape};
-use crate::{AddEpilogue, ConvAttrs, DType, PoolAttrs, Quant, Requant, TensorType};
+use crate::{
+    AddEpilogue, ConvAttrs, DType, MulEpilogue, Pieces, Piecewise, PoolAttrs, Quant, Requant,
+    TensorType,
+};
 
 /// Largest right shift of an epilogue.
 const MAX_SHIFT: u32 = 62;
@@ -138,6 +141,29 @@ fn check_epilogue(shift: u32, lo: i32, hi: i32, dtype: DType) -> Result<(), Stri
     expect_in_range("hi", hi.into(), dtype)
 }
 
+pub(super) fn check_mul(e: &MulEpilogue, dtype: DType) -> Result<(), String> {
+    check_pieces(&e.gate)?;
+    check_epilogue(e.shift, e.lo, e.hi, dtype)
+}
+
+pub(super) fn check_piecewise(p: &Piecewise, dtype: DType) -> Result<(), String> {
+    check_pieces(&p.function)?;
+    check_epilogue(p.shift, p.lo, p.hi, dtype)
+}
+
+fn check_pieces(function: &Pieces) -> Result<(), String> {
+    if function.pieces.is_empty() {
+        return Err("a function without pieces: there must be one at least".into());
+    }
+    match function.pieces.iter().find(|piece| piece.lo > piece.hi) {
+        None => Ok(()),
+        Some(piece) => Err(format!(
+            "a piece from {} to {}: its bounds must be ordered",
+            piece.lo, piece.hi
+        )),
+    }
+}
+
 pub(super) fn check_add(e: &AddEpilogue, dtype: DType) -> Result<(), String> {
     check_epilogue(e.shift, e.lo, e.hi, dtype)
 }
@@ -146,13 +172,36 @@ pub(super) fn qadd(e: &AddEpilogue, dtype: DType, inputs: &[&TensorType]) -> Inf
     let (a, b) = (inputs[0], inputs[1]);
     expect_addend("a", a)?;
     expect_addend("b", b)?;
-    if a.shape != b.shape {
-        return Err(format!(
-            "operand `a` is {a} and operand `b` {b}: their shapes must be equal"
-        ));
-    }
+    expect_alike(a, b)?;
     check_add(e, dtype)?;
     Ok(TensorType::new(dtype, a.shape.clone()))
+}
+
+/// Two operands of one shape, or the second of one row and column.
+fn expect_alike(a: &TensorType, b: &TensorType) -> Result<(), String> {
+    let one =
+        matches!((&a.shape[..], &b.shape[..]), ([n, c, _, _], [m, d, 1, 1]) if (n, c) == (m, d));
+    if a.shape == b.shape || one {
+        return Ok(());
+    }
+    Err(format!(
+        "operand `a` is {a} and operand `b` {b}: their shapes must be equal, or that of `b` [N, C, 1, 1]"
+    ))
+}
+
+pub(super) fn qmul(e: &MulEpilogue, dtype: DType, inputs: &[&TensorType]) -> Inferred {
+    let (a, b) = (inputs[0], inputs[1]);
+    expect_narrow("a", a)?;
+    expect_narrow("b", b)?;
+    expect_alike(a, b)?;
+    check_mul(e, dtype)?;
+    Ok(TensorType::new(dtype, a.shape.clone()))
+}
+
+pub(super) fn qpiecewise(p: &Piecewise, dtype: DType, x: &TensorType) -> Inferred {
+    expect_narrow("x", x)?;
+    check_piecewise(p, dtype)?;
+    Ok(TensorType::new(dtype, x.shape.clone()))
 }
 
 pub(super) fn qsum_pool(p: &PoolAttrs, zero_point: i32, x: &TensorType) -> Inferred {

@@ -1,9 +1,12 @@
 //! Inference for packed operators.
 
 use super::float::window_hw;
-use super::integer::{check_add, check_requant};
+use super::integer::{check_add, check_mul, check_piecewise, check_requant};
 use super::{Inferred, expect_in_range, expect_narrow, expect_rank, expect_shape};
-use crate::{AddEpilogue, BlockedLayout, DType, PackedConv, PackedPool, Requant, TensorType};
+use crate::{
+    AddEpilogue, BlockedLayout, DType, MulEpilogue, PackedConv, PackedPair, PackedPool, Piecewise,
+    Requant, TensorType,
+};
 
 pub(super) fn pack(layout: &BlockedLayout, x: &TensorType) -> Inferred {
     expect_narrow("x", x)?;
@@ -90,13 +93,7 @@ pub(super) fn vta_conv(c: &PackedConv, inputs: &[&TensorType]) -> Inferred {
     if let Some(layout) = &c.residual {
         let (residual, weight) = (inputs[2], inputs[3]);
         expect_packed("residual", residual, layout, c.out_shape)?;
-        if (layout.batch, layout.lanes) != (c.out_layout.batch, bo) {
-            return Err(format!(
-                "operand `residual` has blocks of {} by {}, the output of {} by {bo}: they must be \
-                 equal",
-                layout.batch, layout.lanes, c.out_layout.batch
-            ));
-        }
+        expect_blocking("residual", layout, &c.out_layout)?;
         expect_narrow("residual_weight", weight)?;
         let [_, passes, _, _] = expect_rank("residual_weight", weight)?;
         expect_shape("residual_weight", weight, &[blocks, passes, bo, bo])?;
@@ -104,22 +101,19 @@ pub(super) fn vta_conv(c: &PackedConv, inputs: &[&TensorType]) -> Inferred {
     Ok(TensorType::new(x.dtype, out))
 }
 
-pub(super) fn vta_add(
-    shape: [usize; 4],
-    in_layouts: &[BlockedLayout; 2],
-    out_layout: &BlockedLayout,
-    add: &AddEpilogue,
-    inputs: &[&TensorType],
-) -> Inferred {
-    for ((name, ty), layout) in ["a", "b"].into_iter().zip(inputs).zip(in_layouts) {
-        expect_packed(name, ty, layout, shape)?;
-        if (layout.batch, layout.lanes) != (out_layout.batch, out_layout.lanes) {
-            return Err(format!(
-                "operand `{name}` has blocks of {} by {}, the output of {} by {}: they must be \
-                 equal",
-                layout.batch, layout.lanes, out_layout.batch, out_layout.lanes
-            ));
-        }
+/// The type of the result of an operator on two packed activations.
+fn pair(p: &PackedPair, inputs: &[&TensorType]) -> Inferred {
+    let [shape, other] = p.in_shapes;
+    let [n, c, ..] = shape;
+    if other != shape && other != [n, c, 1, 1] {
+        return Err(format!(
+            "operand `b` is {other:?} for {shape:?}: it must be the same, or {:?}",
+            [n, c, 1, 1]
+        ));
+    }
+    for (i, name) in ["a", "b"].into_iter().enumerate() {
+        expect_packed(name, inputs[i], &p.in_layouts[i], p.in_shapes[i])?;
+        expect_blocking(name, &p.in_layouts[i], &p.out_layout)?;
     }
     let dtype = inputs[0].dtype;
     if inputs[1].dtype != dtype {
@@ -128,9 +122,44 @@ pub(super) fn vta_add(
             inputs[0], inputs[1]
         ));
     }
-    check_add(add, dtype)?;
-    let packed = packed_shape(out_layout, shape, dtype)?;
-    Ok(TensorType::new(dtype, packed))
+    Ok(TensorType::new(
+        dtype,
+        packed_shape(&p.out_layout, shape, dtype)?,
+    ))
+}
+
+fn expect_blocking(name: &str, from: &BlockedLayout, to: &BlockedLayout) -> Result<(), String> {
+    if (from.batch, from.lanes) == (to.batch, to.lanes) {
+        return Ok(());
+    }
+    Err(format!(
+        "operand `{name}` has blocks of {} by {}, the output of {} by {}: they must be equal",
+        from.batch, from.lanes, to.batch, to.lanes
+    ))
+}
+
+pub(super) fn vta_add(p: &PackedPair, add: &AddEpilogue, inputs: &[&TensorType]) -> Inferred {
+    let ty = pair(p, inputs)?;
+    check_add(add, ty.dtype)?;
+    Ok(ty)
+}
+
+pub(super) fn vta_mul(p: &PackedPair, mul: &MulEpilogue, inputs: &[&TensorType]) -> Inferred {
+    let ty = pair(p, inputs)?;
+    check_mul(mul, ty.dtype)?;
+    Ok(ty)
+}
+
+pub(super) fn vta_piecewise(
+    shape: [usize; 4],
+    [from, to]: [&BlockedLayout; 2],
+    map: &Piecewise,
+    x: &TensorType,
+) -> Inferred {
+    expect_packed("x", x, from, shape)?;
+    expect_blocking("x", from, to)?;
+    check_piecewise(map, x.dtype)?;
+    Ok(TensorType::new(x.dtype, packed_shape(to, shape, x.dtype)?))
 }
 
 pub(super) fn vta_max_pool(p: &PackedPool, x: &TensorType) -> Inferred {
@@ -156,13 +185,8 @@ pub(super) fn vta_sum_pool(p: &PackedPool, requant: &Requant, x: &TensorType) ->
 fn pooled(p: &PackedPool, x: &TensorType) -> Inferred {
     expect_packed("x", x, &p.in_layout, p.in_shape)?;
     expect_in_range("pad", p.pad.into(), x.dtype)?;
-    let (from, to) = (&p.in_layout, &p.out_layout);
-    if (from.batch, from.lanes) != (to.batch, to.lanes) {
-        return Err(format!(
-            "operand `x` has blocks of {} by {}, the output of {} by {}: they must be equal",
-            from.batch, from.lanes, to.batch, to.lanes
-        ));
-    }
+    let to = &p.out_layout;
+    expect_blocking("x", &p.in_layout, to)?;
     let [n, c, h, w] = p.in_shape;
     let [oh, ow] = window_hw(&p.window, [h, w], [0, 0], x)?;
     if p.out_shape != [n, c, oh, ow] {

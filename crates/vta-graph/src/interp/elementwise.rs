@@ -25,6 +25,14 @@ pub(super) fn sigmoid(x: &Tensor) -> Data {
     map(x, |v| 1.0 / (1.0 + (-v).exp()))
 }
 
+pub(super) fn hard_swish(x: &Tensor) -> Data {
+    map(x, |v| v * (v / 6.0 + 0.5).clamp(0.0, 1.0))
+}
+
+pub(super) fn silu(x: &Tensor) -> Data {
+    map(x, |v| v / (1.0 + (-v).exp()))
+}
+
 pub(super) fn clip(lo: f32, hi: f32, x: &Tensor) -> Data {
     // Infinite bounds saturate; inference left the two in order and within reach of the type.
     let clamp = |v: i64| v.clamp(lo as i64, hi as i64);

@@ -4,7 +4,10 @@ use std::borrow::Cow;
 
 use super::convolve::Convolution;
 use super::{dims, i8s};
-use crate::{AddEpilogue, ConvAttrs, DType, Data, Requant, Tensor, TensorType};
+use crate::{
+    AddEpilogue, ConvAttrs, DType, Data, MulEpilogue, Pieces, Piecewise, Requant, Tensor,
+    TensorType,
+};
 
 /// `x - zero_point`: at most 255 in magnitude, so that its product with a weight fits 16 bits.
 fn centred(x: &Tensor, zero_point: i32) -> Vec<i16> {
@@ -95,6 +98,29 @@ impl AddEpilogue {
     }
 }
 
+impl Pieces {
+    /// The definition, for one value.
+    pub fn apply(&self, x: i32) -> i128 {
+        let piece = |p: &crate::Piece| i128::from(p.mult) * i128::from(x.clamp(p.lo, p.hi));
+        i128::from(self.add) + self.pieces.iter().map(piece).sum::<i128>()
+    }
+}
+
+impl MulEpilogue {
+    /// The definition, for one pair of values.
+    pub fn apply(&self, a: i32, b: i32) -> i32 {
+        let product = (i128::from(a) - i128::from(self.zero_point)) * self.gate.apply(b);
+        finish(product + i128::from(self.add), self.shift, self.lo, self.hi)
+    }
+}
+
+impl Piecewise {
+    /// The definition, for one value.
+    pub fn apply(&self, x: i32) -> i32 {
+        finish(self.function.apply(x), self.shift, self.lo, self.hi)
+    }
+}
+
 /// Channels to tell apart, of `parameters` values, and the elements of each in a row.
 fn planes(x: &Tensor, parameters: usize) -> (usize, usize) {
     match x.shape() {
@@ -137,7 +163,26 @@ pub(super) fn qaccumulate(mult: &[i32], zero_point: i32, x: &[&Tensor]) -> Data 
 }
 
 pub(super) fn qadd(e: &AddEpilogue, dtype: DType, a: &Tensor, b: &Tensor) -> Data {
+    paired(dtype, a, b, |a, b| e.apply(a, b))
+}
+
+pub(super) fn qmul(e: &MulEpilogue, dtype: DType, a: &Tensor, b: &Tensor) -> Data {
+    paired(dtype, a, b, |a, b| e.apply(a, b))
+}
+
+/// Applies `f` to the elements of two tensors, of which an element of the second may stand for a plane.
+fn paired(dtype: DType, a: &Tensor, b: &Tensor, f: impl Fn(i32, i32) -> i32) -> Data {
     let (a, b) = (wide(a), wide(b));
-    let pairs = a.iter().zip(&b[..]);
-    narrow(dtype, pairs.map(|(&a, &b)| e.apply(a, b).into()))
+    let plane = a.len() / b.len();
+    let planes = a.chunks_exact(plane).zip(&b[..]);
+    narrow(
+        dtype,
+        planes
+            .flat_map(|(a, &b)| a.iter().map(move |&a| (a, b)))
+            .map(|(a, b)| f(a, b).into()),
+    )
+}
+
+pub(super) fn qpiecewise(p: &Piecewise, dtype: DType, x: &Tensor) -> Data {
+    narrow(dtype, wide(x).iter().map(|&x| p.apply(x).into()))
 }

@@ -2,7 +2,8 @@
 
 use super::{dims, i8s};
 use crate::{
-    AddEpilogue, BlockedLayout, Data, PackedConv, PackedPool, Requant, Tensor, TensorType, Window,
+    BlockedLayout, Data, PackedConv, PackedPair, PackedPool, Piecewise, Requant, Tensor,
+    TensorType, Window,
 };
 
 /// Index arithmetic of a tensor in a [`BlockedLayout`].
@@ -171,27 +172,50 @@ fn accumulate(acc: &mut [i32], x: &[i16], weight: &[i16], bi: usize) {
     }
 }
 
-pub(super) fn vta_add(
-    shape: [usize; 4],
-    in_layouts: &[BlockedLayout; 2],
-    out_layout: &BlockedLayout,
-    add: &AddEpilogue,
+/// Applies `f` to the elements of two blocked tensors, of which the second may have one row and column for all.
+pub(super) fn vta_pair(
+    p: &PackedPair,
     x: &[&Tensor],
     ty: &TensorType,
+    f: impl Fn(i32, i32) -> i32,
 ) -> Data {
-    let [from_a, from_b] = [0, 1].map(|i| Blocked::new(&in_layouts[i], shape));
-    let to = Blocked::new(out_layout, shape);
+    let [from_a, from_b] = [0, 1].map(|i| Blocked::new(&p.in_layouts[i], p.in_shapes[i]));
+    let [shape, [.., rows, columns]] = p.in_shapes;
+    let to = Blocked::new(&p.out_layout, shape);
     let (a, b) = (i8s(x[0]), i8s(x[1]));
-    let mut y = blank(out_layout, shape, ty);
+    let mut y = blank(&p.out_layout, shape, ty);
     let [nb, cb, ..] = to.extents;
     let [_, _, h, w] = shape;
+    let len = p.out_layout.batch * p.out_layout.lanes;
     for [n, c, row, column] in indices([nb, cb, h, w]) {
-        let block = |t: &Blocked| t.block(n, c, row + t.top, column + t.left);
-        let (a, b) = (&a[block(&from_a)..], &b[block(&from_b)..]);
-        let len = out_layout.batch * out_layout.lanes;
-        let y = &mut y[block(&to)..][..len];
+        let block =
+            |t: &Blocked, [row, column]: [usize; 2]| t.block(n, c, row + t.top, column + t.left);
+        let a = &a[block(&from_a, [row, column])..];
+        let b = &b[block(&from_b, [row.min(rows - 1), column.min(columns - 1)])..];
+        let y = &mut y[block(&to, [row, column])..][..len];
         for ((y, &a), &b) in y.iter_mut().zip(a).zip(b) {
-            *y = add.apply(a.into(), b.into()) as i8;
+            *y = f(a.into(), b.into()) as i8;
+        }
+    }
+    Data::I8(y)
+}
+
+pub(super) fn vta_piecewise(
+    shape: [usize; 4],
+    [from, to]: [&BlockedLayout; 2],
+    map: &Piecewise,
+    x: &Tensor,
+    ty: &TensorType,
+) -> Data {
+    let mut y = blank(to, shape, ty);
+    let (from, to, x) = (Blocked::new(from, shape), Blocked::new(to, shape), i8s(x));
+    let [nb, cb, _, _, batch, lanes] = to.extents;
+    let [_, _, h, w] = shape;
+    for [n, c, row, column] in indices([nb, cb, h, w]) {
+        let x = &x[from.block(n, c, row + from.top, column + from.left)..];
+        let y = &mut y[to.block(n, c, row + to.top, column + to.left)..][..batch * lanes];
+        for (y, &x) in y.iter_mut().zip(x) {
+            *y = map.apply(x.into()) as i8;
         }
     }
     Data::I8(y)

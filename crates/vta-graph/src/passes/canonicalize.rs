@@ -4,7 +4,10 @@
 //! * `matmul` by a constant (or dequantized constant) becomes `dense`, and adding a constant
 //!   vector to a `dense` or `conv` its bias;
 //! * zero padding becomes the window's of the convolution or average pooling after it;
-//! * means over all positions become `global_avg_pool`, `clip` from 0 to infinity `relu`.
+//! * means over all positions become `global_avg_pool`, `clip` from 0 to infinity `relu`;
+//! * a value times a function of itself becomes `silu` or `hard_swish`.
+
+mod gate;
 
 use super::channel::{channel_axis, per_channel};
 use super::rewrite::{Rewrite, Rewriter, rewrite};
@@ -15,7 +18,7 @@ use crate::{Graph, GraphError, Node, Op, PoolAttrs, Quant, Tensor, ValueId};
 /// # Errors
 /// None on a verified graph.
 pub fn run(graph: &mut Graph) -> Result<(), GraphError> {
-    const RULES: [Rule; 5] = [arrangement, activation, product, bias, window];
+    const RULES: [Rule; 6] = [arrangement, activation, gate::gate, product, bias, window];
     rewrite(graph, |rw, node| {
         for rule in RULES {
             match rule(rw, node)? {

@@ -12,8 +12,11 @@ mod layer;
 use std::collections::BTreeMap;
 
 use super::rewrite::{Rewrite, Rewriter, rewrite};
-use crate::quant::{Addend, Output, QuantTarget, add_epilogue, has_one_divisor, requant, round_to};
-use crate::{DType, Graph, GraphError, Node, Op, PoolAttrs, Quant, Requant, ValueId, Window};
+use crate::quant::{
+    Addend, HARD_SIGMOID, Knots, Output, QuantTarget, SIGMOID, add_epilogue, curve, gated,
+    has_one_divisor, leaky, multiply, requant, round_to,
+};
+use crate::{DType, Graph, GraphError, Node, Op, PoolAttrs, Quant, ValueId, Window};
 
 /// A node that stayed in floats.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -99,6 +102,14 @@ impl Scale {
     fn quant(&self) -> Quant {
         Quant::per_tensor(self.scale, self.zero_point)
     }
+
+    fn addend(&self) -> Addend {
+        Addend {
+            ratio: self.scale.into(),
+            dtype: self.dtype,
+            zero_point: self.zero_point,
+        }
+    }
 }
 
 /// The integers of a value that is their `dequantize`.
@@ -150,6 +161,8 @@ impl Chain {
 /// The rewriting, or the reason why there is none.
 type Lowered = Result<Result<Rewrite, String>, GraphError>;
 
+const TOO_FAR_APART: &str = "the scales of operands and result are too far apart";
+
 fn refuse(why: &str) -> Lowered {
     Ok(Err(why.into()))
 }
@@ -170,7 +183,12 @@ impl Lowering<'_> {
         match &core.op {
             Op::Conv(_) | Op::Dense => self.layer(rw, quantize, core),
             Op::Add => self.add(rw, core),
+            Op::Sub => self.sum(rw, core, [1.0, -1.0]),
+            Op::Mul => self.product(rw, core),
             Op::LeakyRelu { alpha } => self.leaky_relu(rw, core, *alpha),
+            Op::Sigmoid => self.curve(rw, core, SIGMOID),
+            Op::Silu => self.gated(rw, core, SIGMOID),
+            Op::HardSwish => self.gated(rw, core, HARD_SIGMOID),
             Op::GlobalAvgPool => {
                 let &[_, _, h, w] = rw.shape(core.inputs[0]) else {
                     return refuse("its operand is not NCHW");
@@ -236,57 +254,103 @@ impl Lowering<'_> {
                 }
             }
         }
-        let (Some((a, from_a)), Some((b, from_b))) = (dequantized(rw, a), dequantized(rw, b))
-        else {
-            return refuse("an operand is not quantized with one scale");
+        self.sum(rw, core, [1.0, 1.0])
+    }
+
+    /// `shares[0] * a + shares[1] * b`.
+    fn sum(&self, rw: &mut Rewriter, core: &Node, shares: [f64; 2]) -> Lowered {
+        let [mut a, mut b] = match self.operands(rw, core) {
+            Ok(operands) => operands,
+            Err(why) => return refuse(why),
         };
-        if rw.shape(a) != rw.shape(b) {
-            return refuse("its operands have different shapes");
+        for (operand, share) in [&mut a, &mut b].into_iter().zip(shares) {
+            operand.1.ratio *= share / f64::from(self.chain.scale.scale);
         }
-        let addend = |from: Scale| Addend {
-            ratio: f64::from(from.scale) / f64::from(self.chain.scale.scale),
-            dtype: from.dtype,
-            zero_point: from.zero_point,
-        };
-        let (scale_a, scale_b) = (addend(from_a), addend(from_b));
-        match add_epilogue(self.target, scale_a, scale_b, self.chain.out) {
+        if rw.shape(a.0) != rw.shape(self.chain.value) {
+            (a, b) = (b, a);
+        }
+        match add_epilogue(self.target, a.1, b.1, self.chain.out) {
             Some(e) => Ok(Ok(Rewrite::As(
                 Op::QAdd(e, self.chain.out.dtype),
-                vec![a, b],
+                vec![a.0, b.0],
             ))),
-            None => refuse("the scales of operands and result are too far apart"),
+            None => refuse(TOO_FAR_APART),
         }
     }
 
-    /// `alpha * x + (1 - alpha) * max(x, 0)`, of which the maximum is exact at the scale of `x`: the result is
-    /// within half a step, and what rounding two factors of 15 bits costs, of the real one.
-    fn leaky_relu(&self, rw: &mut Rewriter, core: &Node, alpha: f32) -> Lowered {
+    fn product(&self, rw: &mut Rewriter, core: &Node) -> Lowered {
+        let [mut a, mut b] = match self.operands(rw, core) {
+            Ok(operands) => operands,
+            Err(why) => return refuse(why),
+        };
+        if rw.shape(a.0) != rw.shape(self.chain.value) {
+            (a, b) = (b, a);
+        }
+        a.1.ratio /= f64::from(self.chain.scale.scale);
+        match multiply(self.target, a.1, b.1, self.chain.out) {
+            Some(e) => Ok(Ok(Rewrite::As(
+                Op::QMul(e, self.chain.out.dtype),
+                vec![a.0, b.0],
+            ))),
+            None => refuse(TOO_FAR_APART),
+        }
+    }
+
+    /// The integers of two operands, of which one may have one row and column for all of the other's.
+    fn operands(&self, rw: &Rewriter, core: &Node) -> Result<[(ValueId, Addend); 2], &'static str> {
+        let operand = |v: ValueId| {
+            let (x, from) =
+                dequantized(rw, v).ok_or("an operand is not quantized with one scale")?;
+            Ok((x, from.addend()))
+        };
+        let operands = [operand(core.inputs[0])?, operand(core.inputs[1])?];
+        let [a, b] = operands.map(|(x, _)| rw.shape(x));
+        let spreads = |a: &[usize], b: &[usize]| matches!((a, b), ([n, c, _, _], [m, d, 1, 1]) if (n, c) == (m, d));
+        if a == b || spreads(a, b) || spreads(b, a) {
+            Ok(operands)
+        } else {
+            Err("its operands have different shapes, and none is [N, C, 1, 1]")
+        }
+    }
+
+    /// What a function makes of one operand: an operator, and how often it reads that.
+    fn function(
+        &self,
+        rw: &Rewriter,
+        core: &Node,
+        of: impl Fn(Addend, f64, Output) -> Option<(Op, usize)>,
+    ) -> Lowered {
         let Some((x, from)) = dequantized(rw, core.inputs[0]) else {
             return refuse("its operand is not quantized with one scale");
         };
-        if !(0.0..=1.0).contains(&alpha) {
-            return refuse("its slope does not lie between 0 and 1");
+        match of(from.addend(), self.chain.scale.scale.into(), self.chain.out) {
+            Some((op, reads)) => Ok(Ok(Rewrite::As(op, vec![x; reads]))),
+            None => refuse(TOO_FAR_APART),
         }
-        let addend = |share: f32| Addend {
-            ratio: f64::from(share) * f64::from(from.scale) / f64::from(self.chain.scale.scale),
-            dtype: from.dtype,
-            zero_point: from.zero_point,
-        };
-        let out = self.chain.out;
-        let Some(sum) = add_epilogue(self.target, addend(alpha), addend(1.0 - alpha), out) else {
-            return refuse("the scales of operand and result are too far apart");
-        };
-        let (_, hi) = from.dtype.range().expect("narrow");
-        let rectify = Requant {
-            mult: vec![1],
-            add: vec![0],
-            shift: 0,
-            lo: from.zero_point,
-            hi: hi as i32,
-        };
-        let rectify = Op::Requantize(rectify, from.dtype);
-        let positive = rw.emit(&format!("{}.positive", rw.name(core)), rectify, &[x])?;
-        Ok(Ok(Rewrite::As(Op::QAdd(sum, out.dtype), vec![x, positive])))
+    }
+
+    /// The function `0.5 + knots(x)`.
+    fn curve(&self, rw: &Rewriter, core: &Node, knots: &Knots) -> Lowered {
+        self.function(rw, core, |x, unit, out| {
+            let map = curve(self.target, knots, x, unit, out)?;
+            Some((Op::QPiecewise(map, out.dtype), 1))
+        })
+    }
+
+    /// The function `x * (0.5 + knots(x))`.
+    fn gated(&self, rw: &Rewriter, core: &Node, knots: &Knots) -> Lowered {
+        self.function(rw, core, |x, unit, out| {
+            let product = gated(self.target, knots, x, unit, out)?;
+            Some((Op::QMul(product, out.dtype), 2))
+        })
+    }
+
+    fn leaky_relu(&self, rw: &Rewriter, core: &Node, alpha: f32) -> Lowered {
+        self.function(rw, core, |mut x, unit, out| {
+            x.ratio /= unit;
+            let map = leaky(self.target, x, alpha.into(), out)?;
+            Some((Op::QPiecewise(map, out.dtype), 1))
+        })
     }
 
     fn mean(&self, rw: &mut Rewriter, core: &Node, pool: PoolAttrs) -> Lowered {

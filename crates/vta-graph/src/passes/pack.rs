@@ -2,7 +2,8 @@
 //!
 //! A convolution, the residual that is added to its sums or the maximum that is taken of them, and its requantization
 //! become one `vta.conv`, a sum over windows and its
-//! requantization a `vta.sum_pool`, an addition a `vta.add`, a maximum a `vta.max_pool`;
+//! requantization a `vta.sum_pool`, an addition a `vta.add`, a product a `vta.mul`, a function of pieces a `vta.piecewise`,
+//! a maximum a `vta.max_pool`;
 //! `pack` and `unpack` appear where a tensor crosses between the host and the accelerator.
 //! Zero points end here: `sum((x - z) * w)` is `sum(x * w) - z * sum(w)`, whose second half is
 //! a constant of each channel, and padding that stands for `z` is read as `z`, the padding of a maximum as a value
@@ -16,8 +17,8 @@ use border::Border;
 
 use crate::quant::bounds::{Interval, value_bounds};
 use crate::{
-    BlockedLayout, DType, Graph, GraphError, Node, NodeId, Op, PackedConv, PackedPool, PoolAttrs,
-    Requant, Tensor, TensorType, ValueId, Window,
+    BlockedLayout, DType, Graph, GraphError, Node, NodeId, Op, PackedConv, PackedPair, PackedPool,
+    Piecewise, PoolAttrs, Requant, Tensor, TensorType, ValueId, Window,
 };
 
 /// The shape of the accelerator's registers, as far as layouts depend on it.
@@ -60,7 +61,7 @@ impl Padding {
 /// node of the packed graph, the chosen node whose result it computes.
 ///
 /// A chosen `qconv` has a constant weight, no bias, and as its only reader a chosen `requantize`,
-/// or a chosen `qaccumulate` or `max_pool` with such a reader; a chosen `qsum_pool` has such a reader; a chosen `qadd` has rank 4; the input of
+/// or a chosen `qaccumulate` or `max_pool` with such a reader; a chosen `qsum_pool` has such a reader; a chosen `qadd`, `qmul` or `qpiecewise` has rank 4; the input of
 /// a chosen `max_pool` with padding has a [`max_pool_fill`]; a chosen `concat` joins channels of whole blocks but for
 /// its last operand, and is not [`unshareable`].
 pub fn run(
@@ -95,7 +96,13 @@ pub fn run(
             _ if is_chosen && is_sums(&old, node) => {}
             Op::Requantize(requant, dtype) if is_chosen => p.requantized(node, requant, *dtype)?,
             Op::MaxPool(pool) if is_chosen => p.max_pool(node, pool)?,
-            Op::QAdd(add, dtype) if is_chosen => p.add(node, add, *dtype)?,
+            Op::QAdd(add, dtype) if is_chosen => {
+                p.pair(node, *dtype, |pair| Op::VtaAdd(pair, add.clone()))?;
+            }
+            Op::QMul(mul, dtype) if is_chosen => {
+                p.pair(node, *dtype, |pair| Op::VtaMul(pair, mul.clone()))?;
+            }
+            Op::QPiecewise(map, dtype) if is_chosen => p.piecewise(node, map, *dtype)?,
             Op::Concat { .. } if is_chosen => p.concat(node)?,
             _ => p.host(node)?,
         }
@@ -335,22 +342,35 @@ impl Packer<'_> {
         self.accelerated(&conv.name, op, dtype, &inputs, node.output, out_layout)
     }
 
-    fn add(
+    /// The packed operator that `of` makes of two activations.
+    fn pair(
         &mut self,
         node: &Node,
-        add: &crate::AddEpilogue,
         dtype: DType,
+        of: impl FnOnce(PackedPair) -> Op,
     ) -> Result<(), GraphError> {
         let (a, layout_a) = self.packed(node.inputs[0], self.regs.block_out)?;
         let (b, layout_b) = self.packed(node.inputs[1], self.regs.block_out)?;
         let out_layout = self.layout(node.output, self.regs.block_out);
-        let op = Op::VtaAdd {
-            shape: four(&self.old.value(node.output).ty)?,
+        let shape = |v: ValueId| four(&self.old.value(v).ty);
+        let op = of(PackedPair {
+            in_shapes: [shape(node.inputs[0])?, shape(node.inputs[1])?],
             in_layouts: [layout_a, layout_b],
             out_layout: out_layout.clone(),
-            add: add.clone(),
-        };
+        });
         self.accelerated(&node.name, op, dtype, &[a, b], node.output, out_layout)
+    }
+
+    fn piecewise(&mut self, node: &Node, map: &Piecewise, dtype: DType) -> Result<(), GraphError> {
+        let (x, in_layout) = self.packed(node.inputs[0], self.regs.block_out)?;
+        let out_layout = self.layout(node.output, self.regs.block_out);
+        let op = Op::VtaPiecewise {
+            shape: four(&self.old.value(node.output).ty)?,
+            in_layout,
+            out_layout: out_layout.clone(),
+            map: map.clone(),
+        };
+        self.accelerated(&node.name, op, dtype, &[x], node.output, out_layout)
     }
 
     fn concat(&mut self, node: &Node) -> Result<(), GraphError> {

@@ -94,7 +94,8 @@ fn before_transpose(op: &Op, perm: &[usize]) -> Option<(Op, Vec<usize>)> {
         ..q.clone()
     };
     let op = match op {
-        Op::Relu | Op::LeakyRelu { .. } | Op::Sigmoid | Op::Clip { .. } => op.clone(),
+        Op::Relu | Op::LeakyRelu { .. } | Op::Clip { .. } => op.clone(),
+        Op::Sigmoid | Op::HardSwish | Op::Silu => op.clone(),
         Op::Quantize(q, dtype) => Op::Quantize(along(q), *dtype),
         Op::Dequantize(q) => Op::Dequantize(along(q)),
         Op::Softmax { axis } => Op::Softmax { axis: perm[*axis] },

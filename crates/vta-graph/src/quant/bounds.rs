@@ -1,6 +1,6 @@
 //! What values integers can take: intervals proven from weights, never from observation.
 
-use crate::{DType, Graph, GraphError, Node, NodeId, Op, Requant, ValueId};
+use crate::{DType, Graph, GraphError, Node, NodeId, Op, Piece, Pieces, Requant, ValueId};
 
 /// Smallest and largest value.
 pub type Interval = (i64, i64);
@@ -53,6 +53,25 @@ pub fn value_bounds(graph: &Graph) -> Vec<Option<Interval>> {
                     y.clamp(e.lo.into(), e.hi.into()) as i64
                 };
                 (y(a.0 + b.0), y(a.1 + b.1))
+            }),
+            Op::QMul(e, _) => at(0).zip(at(1)).map(|(a, b)| {
+                let z = i128::from(e.zero_point);
+                let (low, high) = spanned(&e.gate, b);
+                let ends = [i128::from(a.0) - z, i128::from(a.1) - z];
+                let products = ends.into_iter().flat_map(|a| [a * low, a * high]);
+                let y = |product: i128| {
+                    let y = (product + i128::from(e.add)) >> e.shift;
+                    y.clamp(e.lo.into(), e.hi.into()) as i64
+                };
+                products
+                    .map(|p| (y(p), y(p)))
+                    .reduce(hull)
+                    .expect("four ends")
+            }),
+            Op::QPiecewise(p, _) => at(0).map(|x| {
+                let (low, high) = spanned(&p.function, x);
+                let y = |sum: i128| (sum >> p.shift).clamp(p.lo.into(), p.hi.into()) as i64;
+                (y(low), y(high))
             }),
             Op::Clip { lo, hi } => at(0).map(|(min, max)| {
                 (
@@ -138,6 +157,18 @@ pub fn accumulated(mult: &[i32], zero_point: i32, (lo, hi): Interval) -> Vec<Int
     mult.iter()
         .map(|&m| ((lo - z) * i64::from(m), (hi - z) * i64::from(m)))
         .collect()
+}
+
+/// The least and the greatest value of a function over an interval.
+pub fn spanned(function: &Pieces, (lo, hi): Interval) -> (i128, i128) {
+    let reached = |piece: &Piece| {
+        let clamped = |x: i64| x.clamp(piece.lo.into(), piece.hi.into());
+        let ends = [clamped(lo), clamped(hi)].map(|x| i128::from(piece.mult) * i128::from(x));
+        (ends[0].min(ends[1]), ends[0].max(ends[1]))
+    };
+    let add = i128::from(function.add);
+    let reached = function.pieces.iter().map(reached);
+    reached.fold((add, add), |sum, piece| (sum.0 + piece.0, sum.1 + piece.1))
 }
 
 /// Sums wrap: beyond 32 bits they can be anything.

@@ -8,6 +8,7 @@ pub mod bounds;
 mod calibrate;
 mod choose;
 mod correct;
+mod curve;
 mod equalize;
 mod histogram;
 mod insert;
@@ -22,6 +23,8 @@ mod threads;
 mod weight;
 
 pub use calibrate::{Ranges, Statistics, calibrate};
+pub use curve::SIGMOID_ERROR;
+pub(crate) use curve::{HARD_SIGMOID, Knots, SIGMOID, curve, gated, leaky, multiply};
 pub use histogram::Histogram;
 pub use options::{QuantOptions, RequantMode};
 pub(crate) use plan::has_one_divisor;

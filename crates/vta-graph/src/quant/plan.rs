@@ -31,7 +31,12 @@ impl Plan {
                     for &v in &node.inputs[..operands] {
                         plan.store(v);
                     }
-                    if let &[a, b] = &node.inputs[..operands] {
+                    let same = |a, b| graph.value(a).ty.shape == graph.value(b).ty.shape;
+                    let summands = match (&node.op, &node.inputs[..operands]) {
+                        (Op::Add, &[a, b]) if same(a, b) => Some((a, b)),
+                        _ => None,
+                    };
+                    if let Some((a, b)) = summands {
                         let sums = [(a, b), (b, a)].into_iter().filter_map(|(sums, addend)| {
                             let conv = producers[sums.0 as usize]?.0 as usize;
                             let alone = consumers[sums.0 as usize].len() == 1;
@@ -134,14 +139,15 @@ fn role(graph: &Graph, node: &Node) -> Role {
     let shape = |v: ValueId| &graph.value(v).ty.shape;
     match &node.op {
         _ if is_layer(graph, node) => Role::Layer(1),
-        Op::Add
-            if shape(node.inputs[0]) == shape(node.inputs[1])
+        Op::Add | Op::Sub | Op::Mul
+            if pairs(shape(node.inputs[0]), shape(node.inputs[1]))
                 && !node.inputs.iter().any(constant) =>
         {
             Role::Layer(2)
         }
+        Op::Sigmoid | Op::HardSwish | Op::Silu => Role::Layer(1),
         Op::GlobalAvgPool => Role::Layer(1),
-        Op::LeakyRelu { alpha } if (0.0..=1.0).contains(alpha) => Role::Layer(1),
+        Op::LeakyRelu { .. } => Role::Layer(1),
         Op::AvgPool(p) if has_one_divisor(p) => Role::Layer(1),
         Op::Relu | Op::Clip { .. } => Role::Bound,
         Op::Pad { value, .. } if *value == 0.0 => Role::Arrange,
@@ -151,6 +157,12 @@ fn role(graph: &Graph, node: &Node) -> Role {
         Op::Concat { .. } if !node.inputs.iter().any(constant) => Role::Concat,
         _ => Role::Float,
     }
+}
+
+/// Whether two shapes are the same, or one has one row and column for all of the other's.
+fn pairs(a: &[usize], b: &[usize]) -> bool {
+    let planes = |s: &[usize]| matches!(s, [_, _, 1, 1]);
+    a == b || (a.len() == 4 && b.len() == 4 && a[..2] == b[..2] && (planes(a) || planes(b)))
 }
 
 /// Whether the node is a convolution or dense layer whose weight and bias are known floats.

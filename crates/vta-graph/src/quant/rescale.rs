@@ -8,7 +8,7 @@ use super::QuantTarget;
 use crate::{AddEpilogue, DType, Requant};
 
 /// Largest operand that an ALU instruction carries within itself: 16 bits, signed.
-const IMM_MAX: i64 = i16::MAX as i64;
+pub(crate) const IMM_MAX: i64 = i16::MAX as i64;
 /// How close, relatively, a multiplier made of `f32` scales must come to a whole number to be one.
 const WHOLE_SLACK: f64 = 1e-6;
 
@@ -74,7 +74,8 @@ pub(crate) fn requant(target: &QuantTarget, ratio: &[f64], offset: &[f64], out: 
     }
 }
 
-/// An operand of an addition: scale in units of the result's, type and zero point.
+/// An operand: its scale, of an addition in units of the result's and negative where it is taken away, type and zero
+/// point.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Addend {
     pub(crate) ratio: f64,
@@ -93,13 +94,17 @@ pub(crate) fn add_epilogue(
     (0..=target.single_shift(out.dtype))
         .rev()
         .find_map(|shift| {
-            let mult = |x: Addend| ((x.ratio * exp2(shift)).round() as i64).max(1);
+            let mult = |x: Addend| {
+                let whole = (x.ratio.abs() * exp2(shift)).round() as i64;
+                whole.max(1) * x.ratio.signum() as i64
+            };
             let (mult_a, mult_b) = (mult(a), mult(b));
             let add = half(shift) + (i64::from(out.zero_point) << shift)
                 - mult_a * i64::from(a.zero_point)
                 - mult_b * i64::from(b.zero_point);
-            let reach = mult_a.max(mult_b) <= IMM_MAX
-                && magnitude(a.dtype) * mult_a + magnitude(b.dtype) * mult_b + add.abs()
+            let (most_a, most_b) = (mult_a.abs(), mult_b.abs());
+            let reach = most_a.max(most_b) <= IMM_MAX
+                && magnitude(a.dtype) * most_a + magnitude(b.dtype) * most_b + add.abs()
                     <= target.acc_max();
             reach.then_some(AddEpilogue {
                 mult_a: mult_a as i32,
@@ -118,12 +123,12 @@ fn is_whole(mult: f64) -> bool {
     (1.0..=f64::from(i32::MAX)).contains(&nearest) && (mult / nearest - 1.0).abs() <= WHOLE_SLACK
 }
 
-fn exp2(shift: u32) -> f64 {
+pub(crate) fn exp2(shift: u32) -> f64 {
     f64::from(shift).exp2()
 }
 
 /// What makes a right shift round to nearest.
-fn half(shift: u32) -> i64 {
+pub(crate) fn half(shift: u32) -> i64 {
     (1 << shift) >> 1
 }
 

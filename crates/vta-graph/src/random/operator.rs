@@ -2,12 +2,12 @@
 
 use super::Dice;
 use crate::{
-    AddEpilogue, BlockedLayout, ConvAttrs, DType, Data, Op, PackedConv, PackedPool, Quant, Requant,
-    Tensor,
+    AddEpilogue, BlockedLayout, ConvAttrs, DType, Data, MulEpilogue, Op, PackedConv, PackedPair,
+    PackedPool, Piece, Pieces, Piecewise, Quant, Requant, Tensor,
 };
 
 /// Every operator's name in the text form.
-pub const KINDS: [&str; 38] = [
+pub const KINDS: [&str; 44] = [
     "conv",
     "dense",
     "matmul",
@@ -15,6 +15,8 @@ pub const KINDS: [&str; 38] = [
     "relu",
     "leaky_relu",
     "sigmoid",
+    "hard_swish",
+    "silu",
     "clip",
     "add",
     "sub",
@@ -38,11 +40,15 @@ pub const KINDS: [&str; 38] = [
     "requantize",
     "qaccumulate",
     "qadd",
+    "qmul",
+    "qpiecewise",
     "qsum_pool",
     "pack",
     "unpack",
     "vta.conv",
     "vta.add",
+    "vta.mul",
+    "vta.piecewise",
     "vta.max_pool",
     "vta.sum_pool",
     "vta.concat",
@@ -93,6 +99,68 @@ impl Dice {
             lo: r.lo,
             hi: r.hi,
         }
+    }
+
+    /// A function of up to three pieces.
+    pub fn pieces(&mut self) -> Pieces {
+        let pieces = (0..self.range(1, 3)).map(|_| {
+            let lo = self.int(-140, 130) as i32;
+            Piece {
+                mult: self.roll() as i32 >> self.range(8, 24),
+                lo,
+                hi: lo + self.range(0, 260) as i32,
+            }
+        });
+        let pieces = pieces.collect();
+        let add = i64::from(self.roll()) << self.range(0, 31);
+        Pieces { pieces, add }
+    }
+
+    fn product(&mut self, dtype: DType) -> MulEpilogue {
+        let r = self.requant(1, dtype);
+        MulEpilogue {
+            zero_point: self.in_range(dtype),
+            gate: self.pieces(),
+            add: r.add[0],
+            shift: r.shift,
+            lo: r.lo,
+            hi: r.hi,
+        }
+    }
+
+    fn piecewise(&mut self, dtype: DType) -> Piecewise {
+        let r = self.requant(1, dtype);
+        Piecewise {
+            function: self.pieces(),
+            shift: r.shift,
+            lo: r.lo,
+            hi: r.hi,
+        }
+    }
+
+    /// A shape like that of an image, or with one row and column for all of them.
+    fn spread(&mut self, shape: [usize; 4]) -> [usize; 4] {
+        let [n, c, ..] = shape;
+        if self.flag() { shape } else { [n, c, 1, 1] }
+    }
+
+    /// Two blocked activations, and how they lie.
+    fn packed_pair(&mut self, dtype: DType) -> (PackedPair, Vec<Tensor>) {
+        let shape = self.nchw();
+        let in_shapes = [shape, self.spread(shape)];
+        let (batch, lanes) = (self.range(1, 2), self.range(1, 4));
+        let [a, b, out_layout] = [0; 3].map(|_: i32| self.layout(batch, lanes, dtype));
+        let in_layouts = [a, b];
+        let operands = in_layouts.iter().zip(in_shapes);
+        let operands =
+            operands.map(|(l, shape)| self.tensor(dtype, l.packed_shape(shape).expect("small")));
+        let operands = operands.collect();
+        let pair = PackedPair {
+            in_shapes,
+            in_layouts,
+            out_layout,
+        };
+        (pair, operands)
     }
 
     /// A layout with a border.
@@ -262,6 +330,8 @@ impl Dice {
             }
             "leaky_relu" => (Op::LeakyRelu { alpha: 0.125 }, vec![float(self, &shape)]),
             "sigmoid" => (Op::Sigmoid, vec![float(self, &shape)]),
+            "hard_swish" => (Op::HardSwish, vec![float(self, &shape)]),
+            "silu" => (Op::Silu, vec![float(self, &shape)]),
             "clip" => {
                 let dtype = self.pick(&DType::ALL[..8]);
                 let lo = self.pick(&[f32::NEG_INFINITY, -3.0, -0.0]);
@@ -398,8 +468,19 @@ impl Dice {
             "qadd" => {
                 let types = [0; 2].map(|_: i32| self.pick(&[DType::I8, DType::I32, DType::U8]));
                 let e = self.epilogue(small);
-                let operands = types.map(|t| self.tensor(t, shape.clone()));
-                (Op::QAdd(e, small), operands.into())
+                let [a, b] = types.map(|t| (t, self.spread(nchw)));
+                let operands = vec![self.tensor(a.0, nchw), self.tensor(b.0, b.1)];
+                (Op::QAdd(e, small), operands)
+            }
+            "qmul" => {
+                let e = self.product(small);
+                let other = self.spread(nchw);
+                let operands = vec![self.tensor(narrow, nchw), self.tensor(narrow, other)];
+                (Op::QMul(e, small), operands)
+            }
+            "qpiecewise" => {
+                let p = self.piecewise(small);
+                (Op::QPiecewise(p, small), vec![self.tensor(narrow, shape)])
             }
             "pack" => {
                 let (batch, lanes) = (self.range(1, 2), self.range(1, 4));
@@ -418,19 +499,25 @@ impl Dice {
             }
             "vta.conv" => self.packed_conv(),
             "vta.add" => {
+                let (pair, operands) = self.packed_pair(narrow);
+                (Op::VtaAdd(pair, self.epilogue(narrow)), operands)
+            }
+            "vta.mul" => {
+                let (pair, operands) = self.packed_pair(narrow);
+                (Op::VtaMul(pair, self.product(narrow)), operands)
+            }
+            "vta.piecewise" => {
                 let (batch, lanes) = (self.range(1, 2), self.range(1, 4));
-                let [a, b, out_layout] = [0; 3].map(|_: i32| self.layout(batch, lanes, narrow));
-                let in_layouts = [a, b];
-                let operands = in_layouts
-                    .each_ref()
-                    .map(|l| self.tensor(narrow, l.packed_shape([n, c, h, w]).expect("small")));
-                let op = Op::VtaAdd {
+                let [in_layout, out_layout] =
+                    [0; 2].map(|_: i32| self.layout(batch, lanes, narrow));
+                let packed = in_layout.packed_shape(nchw).expect("small");
+                let op = Op::VtaPiecewise {
                     shape: nchw,
-                    in_layouts,
+                    in_layout,
                     out_layout,
-                    add: self.epilogue(narrow),
+                    map: self.piecewise(narrow),
                 };
-                (op, operands.into())
+                (op, vec![self.tensor(narrow, packed)])
             }
             "vta.max_pool" => {
                 let (pool, x) = self.packed_pool(narrow);

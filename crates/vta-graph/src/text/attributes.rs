@@ -4,8 +4,8 @@ use std::fmt::Write;
 
 use super::lex::{Lexer, Reason};
 use crate::{
-    AddEpilogue, BlockedLayout, ConvAttrs, DType, Op, PackedConv, PackedPool, PoolAttrs, Quant,
-    Requant, Window,
+    AddEpilogue, BlockedLayout, ConvAttrs, DType, MulEpilogue, Op, PackedConv, PackedPair,
+    PackedPool, Piece, Pieces, Piecewise, PoolAttrs, Quant, Requant, Window,
 };
 
 /// A walk over attributes that reads or writes each.
@@ -199,9 +199,19 @@ fields! {
     BlockedLayout { batch, lanes, border, fill }
     Requant { mult, add, shift, lo, hi }
     AddEpilogue { mult_a, mult_b, add, shift, lo, hi }
+    Piece { mult, lo, hi }
+    Pieces { pieces, add }
+    MulEpilogue { zero_point, gate, add, shift, lo, hi }
+    Piecewise { function, shift, lo, hi }
     Quant { scale, zero_point, axis }
+<<<<<<< HEAD
     PackedConv { in_shape, out_shape, window, pad, groups, in_layout, out_layout, requant, residual, pool }
     PackedPool { in_shape, out_shape, window, pad, in_layout, out_layout }
+=======
+    PackedConv { in_shape, out_shape, window, groups, in_layout, out_layout, requant, residual, pool }
+    PackedPool { in_shape, out_shape, window, in_layout, out_layout }
+    PackedPair { in_shapes, in_layouts, out_layout }
+>>>>>>> 17e7259 (Products and functions of pieces in the graph: qmul, qpiecewise, hard_swish, silu)
 }
 
 impl Fields for ConvAttrs {
@@ -274,6 +284,8 @@ impl Fields for Op {
                 v.field("zero_point", zero_point)
             }
             Op::QAdd(e, _) => e.fields(v),
+            Op::QMul(e, _) => e.fields(v),
+            Op::QPiecewise(p, _) => p.fields(v),
             Op::QSumPool(p, zero_point) => {
                 p.fields(v)?;
                 v.field("zero_point", zero_point)
@@ -284,25 +296,32 @@ impl Fields for Op {
                 v.field("shape", shape)
             }
             Op::VtaConv(c) => c.fields(v),
-            Op::VtaAdd {
+            Op::VtaAdd(pair, add) => {
+                pair.fields(v)?;
+                add.fields(v)
+            }
+            Op::VtaMul(pair, mul) => {
+                pair.fields(v)?;
+                mul.fields(v)
+            }
+            Op::VtaPiecewise {
                 shape,
-                in_layouts,
+                in_layout,
                 out_layout,
-                add,
+                map,
             } => {
                 v.field("shape", shape)?;
-                v.field("in_layouts", in_layouts)?;
+                v.field("in_layout", in_layout)?;
                 v.field("out_layout", out_layout)?;
-                add.fields(v)
+                map.fields(v)
             }
             Op::VtaMaxPool(p) => p.fields(v),
             Op::VtaSumPool(p, requant) => {
                 p.fields(v)?;
                 v.field("requant", requant)
             }
-            Op::Dense | Op::MatMul | Op::Relu | Op::Sigmoid | Op::GlobalAvgPool | Op::VtaConcat => {
-                Ok(())
-            }
+            Op::Dense | Op::MatMul | Op::GlobalAvgPool | Op::VtaConcat => Ok(()),
+            Op::Relu | Op::Sigmoid | Op::HardSwish | Op::Silu => Ok(()),
             Op::Add | Op::Sub | Op::Mul | Op::Div => Ok(()),
         }
     }
@@ -381,6 +400,29 @@ pub(super) fn blank(name: &str, dtype: DType) -> Option<Op> {
         lo: 0,
         hi: 0,
     };
+    let pieces = || Pieces {
+        pieces: vec![],
+        add: 0,
+    };
+    let mul = || MulEpilogue {
+        zero_point: 0,
+        gate: pieces(),
+        add: 0,
+        shift: 0,
+        lo: 0,
+        hi: 0,
+    };
+    let piecewise = || Piecewise {
+        function: pieces(),
+        shift: 0,
+        lo: 0,
+        hi: 0,
+    };
+    let pair = || PackedPair {
+        in_shapes: [[0; 4]; 2],
+        in_layouts: [layout(), layout()],
+        out_layout: layout(),
+    };
     let packed_pool = || PackedPool {
         in_shape: [0; 4],
         out_shape: [0; 4],
@@ -397,6 +439,8 @@ pub(super) fn blank(name: &str, dtype: DType) -> Option<Op> {
         Op::Relu,
         Op::LeakyRelu { alpha: 0.0 },
         Op::Sigmoid,
+        Op::HardSwish,
+        Op::Silu,
         Op::Clip { lo: 0.0, hi: 0.0 },
         Op::Add,
         Op::Sub,
@@ -438,6 +482,8 @@ pub(super) fn blank(name: &str, dtype: DType) -> Option<Op> {
             zero_point: 0,
         },
         Op::QAdd(add(), dtype),
+        Op::QMul(mul(), dtype),
+        Op::QPiecewise(piecewise(), dtype),
         Op::QSumPool(pool(), 0),
         Op::Pack(layout()),
         Op::Unpack {
@@ -456,11 +502,13 @@ pub(super) fn blank(name: &str, dtype: DType) -> Option<Op> {
             residual: None,
             pool: None,
         }),
-        Op::VtaAdd {
+        Op::VtaAdd(pair(), add()),
+        Op::VtaMul(pair(), mul()),
+        Op::VtaPiecewise {
             shape: [0; 4],
-            in_layouts: [layout(), layout()],
+            in_layout: layout(),
             out_layout: layout(),
-            add: add(),
+            map: piecewise(),
         },
         Op::VtaMaxPool(packed_pool()),
         Op::VtaSumPool(packed_pool(), requant()),
