@@ -7,7 +7,7 @@ use vta_isa::{ChannelRequant, Design};
 use vta_program::{ImageSection, bits};
 
 use crate::lower::Lowered;
-use crate::ops::{add, conv, stages};
+use crate::ops::{conv, elementwise, entry, stages};
 use crate::plan::{self, Request};
 use crate::segment::{self, Segment};
 
@@ -65,7 +65,7 @@ impl Arena {
                 let mut image = Vec::new();
                 bits::pack(&lowered.identity, design.wgt_bits(), &mut image);
                 let at = arena.constant(image);
-                arena.own.insert((*id, add::IDENTITY), at);
+                arena.own.insert((*id, entry::IDENTITY), at);
             }
         }
         let parts = parts(graph, design);
@@ -109,7 +109,7 @@ impl Arena {
     pub(crate) fn params(&self, graph: &Graph, id: NodeId) -> BTreeMap<String, u64> {
         let node = graph.node(id);
         let names: &[&str] = match node.op {
-            Op::VtaAdd { .. } => &["a", "b"],
+            Op::VtaAdd(..) | Op::VtaMul(..) | Op::VtaPiecewise { .. } => &elementwise::OPERANDS,
             _ => {
                 let [residual, diagonal] = conv::RESIDUAL;
                 &["x", "w", residual, diagonal]
@@ -121,7 +121,7 @@ impl Arena {
             params.insert(name.to_string(), *at.expect("a planned value"));
         }
         params.insert("y".to_string(), self.values[&node.output]);
-        for name in [stages::VECTORS, stages::RECORDS, add::IDENTITY] {
+        for name in [stages::VECTORS, stages::RECORDS, entry::IDENTITY] {
             if let Some(&at) = self.own.get(&(id, name)) {
                 params.insert(name.to_string(), at);
             }
@@ -181,7 +181,8 @@ fn border_fill(graph: &Graph, v: ValueId) -> Option<i8> {
         // Operands of one border; the host stores its own whole.
         Op::VtaConcat => return node.inputs.iter().find_map(|&v| border_fill(graph, v)),
         Op::VtaConv(c) => &c.out_layout,
-        Op::VtaAdd { out_layout, .. } => out_layout,
+        Op::VtaAdd(pair, _) | Op::VtaMul(pair, _) => &pair.out_layout,
+        Op::VtaPiecewise { out_layout, .. } => out_layout,
         Op::VtaMaxPool(p) | Op::VtaSumPool(p, _) => &p.out_layout,
         _ => return None,
     };

@@ -74,7 +74,8 @@ fn shape(graph: &Graph, node: &Node) -> (Vec<usize>, Vec<usize>, String) {
         Op::VtaMaxPool(pool) | Op::VtaSumPool(pool, _) => {
             windowed(&pool.in_shape, &pool.out_shape, &pool.window)
         }
-        Op::VtaAdd { shape, .. } | Op::Unpack { shape, .. } => same(shape),
+        Op::VtaAdd(pair, _) | Op::VtaMul(pair, _) => same(&pair.in_shapes[0]),
+        Op::VtaPiecewise { shape, .. } | Op::Unpack { shape, .. } => same(shape),
         Op::Pack(_) => same(&first),
         _ => (first, packed(node.output), String::new()),
     }

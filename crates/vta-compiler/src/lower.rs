@@ -11,10 +11,10 @@ use vta_tir::schedule::{ScheduleError, Script, Traced};
 use crate::emit::{Command, EmitError, Folded};
 use crate::epilogue::Epilogue;
 use crate::layers;
-use crate::ops::add::{self, AddShape};
 use crate::ops::conv::{self, ConvShape};
+use crate::ops::elementwise::{self, ElementShape};
 use crate::ops::tiling::{self, Fit};
-use crate::ops::{pool, schedule, stages};
+use crate::ops::{entry, pool, schedule, stages};
 use crate::options::CompileOptions;
 use crate::partition::Selected;
 use crate::search::{Candidate, Searched};
@@ -98,7 +98,7 @@ impl Searched for Offer<'_> {
             diagonal,
             stages::VECTORS,
             stages::RECORDS,
-            add::IDENTITY,
+            entry::IDENTITY,
         ]
         .contains(&param)
     }
@@ -168,20 +168,21 @@ pub(crate) fn offer<'a>(
                 what,
             }
         }
-        (
-            Op::VtaAdd {
-                shape,
-                in_layouts,
-                out_layout,
-                ..
-            },
-            Selected::Add(steps),
-        ) => {
-            let shape = AddShape::new(*shape, in_layouts, out_layout);
-            let naive = add::naive(&name, &shape, steps, design);
-            let fits = tiling::add(&shape, steps, design, overlap);
+        (_, Selected::Elementwise(steps)) => {
+            let shape = match &node.op {
+                Op::VtaAdd(pair, _) | Op::VtaMul(pair, _) => ElementShape::pair(pair),
+                Op::VtaPiecewise {
+                    shape,
+                    in_layout,
+                    out_layout,
+                    ..
+                } => ElementShape::single(*shape, in_layout, out_layout),
+                _ => unreachable!("an operator on elements"),
+            };
+            let naive = elementwise::naive(&name, &shape, steps, design);
+            let fits = tiling::elementwise(&shape, steps, design, overlap);
             let (candidates, schedule) = offered(fits, design, move |nest, tile| {
-                schedule::add(nest, tile, steps, design)
+                schedule::elementwise(nest, &shape, tile, steps, design)
             });
             Offer {
                 naive,

@@ -10,14 +10,15 @@ use vta_graph::passes::pack;
 use vta_graph::quant::QuantTarget;
 use vta_graph::quant::bounds::{self, Interval};
 use vta_graph::{
-    BlockedLayout, DType, Graph, Node, NodeId, Op, PackedConv, PackedPool, PoolAttrs, Requant,
-    ValueId,
+    BlockedLayout, DType, Graph, Node, NodeId, Op, PackedConv, PackedPair, PackedPool, PoolAttrs,
+    Requant, ValueId,
 };
 use vta_isa::{AluOp, Design, Feature, MemType};
 
 use crate::epilogue::Epilogue;
-use crate::ops::add::{self, AddShape, AddSteps, Entry};
 use crate::ops::conv::ConvShape;
+use crate::ops::elementwise::{ElementShape, ElementSteps};
+use crate::ops::entry::Entry;
 use crate::ops::pool::PoolSteps;
 use crate::ops::pooled::Pooling;
 use crate::ops::tiling;
@@ -28,8 +29,8 @@ use crate::options::CompileOptions;
 pub enum Selected {
     /// A convolution: what follows the sums.
     Conv(Epilogue),
-    /// An addition.
-    Add(AddSteps),
+    /// A sum, a product, a function.
+    Elementwise(ElementSteps),
     /// A maximum or a sum over windows.
     Pool(PoolSteps),
 }
@@ -133,15 +134,17 @@ pub fn partition(graph: &Graph, design: &Design, options: &CompileOptions) -> Pa
                     out.host.insert(id, why);
                 }
             },
-            Op::QAdd(..) => match addition(graph, node, &ranges, design) {
-                Ok(steps) => {
-                    out.chosen.push(id);
-                    out.selected.insert(id, Selected::Add(steps));
+            Op::QAdd(..) | Op::QMul(..) | Op::QPiecewise(..) => {
+                match elementwise(graph, node, &ranges, design) {
+                    Ok(steps) => {
+                        out.chosen.push(id);
+                        out.selected.insert(id, Selected::Elementwise(steps));
+                    }
+                    Err(why) => {
+                        out.host.insert(id, why);
+                    }
                 }
-                Err(why) => {
-                    out.host.insert(id, why);
-                }
-            },
+            }
             op => {
                 out.host.insert(id, host_reason(op).to_string());
             }
@@ -162,7 +165,13 @@ fn unknown_signs(op: &Op, design: &Design) -> Option<String> {
     let feature = signs.find(|&feature| design.has(feature))?;
     let computes = matches!(
         op,
-        Op::QConv(..) | Op::QSumPool(..) | Op::MaxPool(..) | Op::QAdd(..) | Op::Concat { .. }
+        Op::QConv(..)
+            | Op::QSumPool(..)
+            | Op::MaxPool(..)
+            | Op::QAdd(..)
+            | Op::QMul(..)
+            | Op::QPiecewise(..)
+            | Op::Concat { .. }
     );
     computes.then(|| {
         format!("the design reads 1-bit operands as signs (`{feature}`), the network as 0 and -1")
@@ -437,31 +446,44 @@ fn concat(
     Ok(())
 }
 
-fn addition(
+fn elementwise(
     graph: &Graph,
     node: &Node,
     ranges: &[Option<Interval>],
     design: &Design,
-) -> Result<AddSteps, String> {
-    let Op::QAdd(sum, out) = &node.op else {
-        unreachable!("a qadd")
-    };
-    let shape = four(graph, node.output)?;
-    width("output", *out, design.out_bits())?;
-    let mut operands = [(0, 0); 2];
-    for (range, &v) in operands.iter_mut().zip(&node.inputs) {
+) -> Result<ElementSteps, String> {
+    let result = four(graph, node.output)?;
+    width(
+        "output",
+        graph.value(node.output).ty.dtype,
+        design.out_bits(),
+    )?;
+    let mut operands = Vec::new();
+    for &v in &node.inputs {
         width("operand", graph.value(v).ty.dtype, design.out_bits())?;
         if graph.constant(v).is_some() {
             return Err("an operand is constant".to_string());
         }
-        *range = ranges[v.0 as usize].ok_or("an operand has no proven interval")?;
+        operands.push(ranges[v.0 as usize].ok_or("an operand has no proven interval")?);
     }
     let layout = borderless(design, design.block_out());
-    let shape = AddShape::new(shape, &[layout.clone(), layout.clone()], &layout);
+    let shape = match node.inputs[..] {
+        [_, b] => ElementShape::pair(&PackedPair {
+            in_shapes: [result, four(graph, b)?],
+            in_layouts: [layout.clone(), layout.clone()],
+            out_layout: layout,
+        }),
+        _ => ElementShape::single(result, &layout, &layout),
+    };
     let lanes = shape.extents[1] * design.block_out();
-    let steps = add::select(sum, operands, lanes, design)?;
+    let steps = match (&node.op, &operands[..]) {
+        (Op::QAdd(add, _), &[a, b]) => ElementSteps::sum(add, [a, b], lanes, design),
+        (Op::QMul(mul, _), &[a, b]) => ElementSteps::product(mul, [a, b], lanes, design),
+        (Op::QPiecewise(map, _), &[x]) => ElementSteps::function(map, x, lanes, design),
+        _ => unreachable!("an operator on elements"),
+    }?;
     operations(steps.operations(), design)?;
-    if tiling::add(&shape, &steps, design, false).is_empty() {
+    if tiling::elementwise(&shape, &steps, design, false).is_empty() {
         return Err("not even one register of its operands fits the scratchpad".to_string());
     }
     Ok(steps)

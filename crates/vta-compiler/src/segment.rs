@@ -15,7 +15,13 @@ pub struct Segment {
 pub fn is_accelerated(op: &Op) -> bool {
     matches!(
         op,
-        Op::VtaConv(_) | Op::VtaAdd { .. } | Op::VtaMaxPool(_) | Op::VtaSumPool(..) | Op::VtaConcat
+        Op::VtaConv(_)
+            | Op::VtaAdd(..)
+            | Op::VtaMul(..)
+            | Op::VtaPiecewise { .. }
+            | Op::VtaMaxPool(_)
+            | Op::VtaSumPool(..)
+            | Op::VtaConcat
     )
 }
 

@@ -33,6 +33,20 @@ fn array(t: &Tensor) -> Array {
     }
 }
 
+/// Names of an operator's parameters, and layout and logical shape of its result.
+fn packed_result(op: &Op) -> ([&'static str; 4], &BlockedLayout, [usize; 4]) {
+    let pair = ["a", "b", "", ""];
+    match op {
+        Op::VtaConv(c) => (["x", "w", "r", "d"], &c.out_layout, c.out_shape),
+        Op::VtaAdd(p, _) | Op::VtaMul(p, _) => (pair, &p.out_layout, p.in_shapes[0]),
+        Op::VtaPiecewise {
+            shape, out_layout, ..
+        } => (pair, out_layout, *shape),
+        Op::VtaMaxPool(p) | Op::VtaSumPool(p, _) => (["x", "", "", ""], &p.out_layout, p.out_shape),
+        _ => unreachable!("an operator of the accelerator"),
+    }
+}
+
 /// What the nests make of the operands of `node`, as logical tensors: naive, scheduled.
 fn run_nests(
     node: &Node,
@@ -41,14 +55,7 @@ fn run_nests(
     result: &Tensor,
     design: &Design,
 ) -> [Tensor; 2] {
-    let (names, layout, shape) = match &node.op {
-        Op::VtaConv(c) => (["x", "w", "r", "d"], &c.out_layout, c.out_shape),
-        Op::VtaAdd {
-            out_layout, shape, ..
-        } => (["a", "b", "", ""], out_layout, *shape),
-        Op::VtaMaxPool(p) | Op::VtaSumPool(p, _) => (["x", "", "", ""], &p.out_layout, p.out_shape),
-        _ => unreachable!("an operator of the accelerator"),
-    };
+    let (names, layout, shape) = packed_result(&node.op);
     [&lowered.script.naive, &lowered.scheduled].map(|program| {
         let mut arrays = Arrays::new();
         for (name, t) in names.iter().zip(operands) {
@@ -115,12 +122,7 @@ proptest! {
             let node = packed.node(*id);
             let operands: Vec<Tensor> = node.inputs.iter().map(|&v| value(v)).collect();
             let result = value(node.output);
-            let (layout, shape) = match &node.op {
-                Op::VtaConv(c) => (&c.out_layout, c.out_shape),
-                Op::VtaAdd { out_layout, shape, .. } => (out_layout, *shape),
-                Op::VtaMaxPool(p) | Op::VtaSumPool(p, _) => (&p.out_layout, p.out_shape),
-                _ => unreachable!("an operator of the accelerator"),
-            };
+            let (_, layout, shape) = packed_result(&node.op);
             let expected = logical(layout, shape, &result);
             let [naive, scheduled] = run_nests(node, lowered, &operands, &result, design);
             prop_assert_eq!(&naive, &expected, "naive nest of {}", &node.name);

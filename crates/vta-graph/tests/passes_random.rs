@@ -84,12 +84,15 @@ fn off_by_more_than_a_step(quantized: &Graph, integer: &Graph, x: &[Tensor]) -> 
         if let Some(expected) = stored.get(name) {
             let (a, b) = (result.to_ints().unwrap(), expected.to_ints().unwrap());
             compared += 1;
-            // Multipliers of an addition have 16 bits and are 1 at least: rounding one moves the
-            // result by up to 255 times a unit before the shift.
+            // Multipliers have 16 bits and are 1 at least: rounding one moves the result by up to 255 times a
+            // unit before the shift, or 255 times that where it multiplies a product.
             let slack = match &node.op {
                 Op::QAdd(e, _) => 510 >> e.shift,
+                Op::QPiecewise(p, _) => (255 * p.function.pieces.len()) >> p.shift,
+                Op::QMul(e, _) => (255 * 255 * e.gate.pieces.len()) >> e.shift,
                 _ => 0,
             };
+            let slack = slack as i64 + function_error(quantized, name);
             if a.iter().zip(&b).any(|(a, b)| (a - b).abs() > 1 + slack) {
                 off.push(format!("{name}: {a:?} for {b:?}"));
             }
@@ -100,6 +103,35 @@ fn off_by_more_than_a_step(quantized: &Graph, integer: &Graph, x: &[Tensor]) -> 
     let layers = |n: &&Node| matches!(n.op, Op::Requantize(..) | Op::QAdd(..));
     assert!(compared > 0 || !integer.nodes.iter().any(|n| layers(&n)));
     off
+}
+
+/// How many steps the value of that name may be off because it is a function made of straight pieces.
+fn function_error(quantized: &Graph, name: &str) -> i64 {
+    let producers = quantized.producers();
+    let producer = |v: ValueId| producers[v.0 as usize].map(|id| quantized.node(id));
+    let named = quantized
+        .nodes
+        .iter()
+        .find(|n| quantized.value(n.output).name == *name);
+    let Some((Op::Quantize(unit, _), function)) = named.map(|n| (&n.op, producer(n.inputs[0])))
+    else {
+        return 0;
+    };
+    let Some((function, Some(x))) = function.map(|f| (f, producer(f.inputs[0]))) else {
+        return 0;
+    };
+    let Op::Dequantize(step) = &x.op else {
+        return 0;
+    };
+    let (unit, step) = (f64::from(unit.scale[0]), f64::from(step.scale[0]));
+    let sigmoid = vta_graph::quant::SIGMOID_ERROR + step / 40.0;
+    let off = match function.op {
+        Op::Sigmoid => sigmoid,
+        Op::Silu => 255.0 * step * sigmoid,
+        Op::HardSwish => step / 4.0,
+        _ => 0.0,
+    };
+    (off / unit).ceil() as i64
 }
 
 /// What follows the sums of convolutions and dense layers.

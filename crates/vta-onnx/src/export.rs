@@ -176,6 +176,11 @@ impl Writer<'_> {
             Op::Relu => ("Relu", vec![]),
             Op::LeakyRelu { alpha } => ("LeakyRelu", vec![float("alpha", *alpha)]),
             Op::Sigmoid => ("Sigmoid", vec![]),
+            Op::Silu => return self.gated(node, inputs, "Sigmoid", vec![]),
+            Op::HardSwish => {
+                let line = vec![float("alpha", 1.0 / 6.0), float("beta", 0.5)];
+                return self.gated(node, inputs, "HardSigmoid", line);
+            }
             Op::Clip { lo, hi } => {
                 for (what, bound) in [("min", *lo), ("max", *hi)] {
                     let t = scalar(x.dtype, bound);
@@ -282,6 +287,20 @@ impl Writer<'_> {
                 self.push(node, "Add", vec![sum, bias.clone()], vec![]);
             }
         }
+        Ok(())
+    }
+
+    /// The product of an operand and a function of it: this operator set has no name for it.
+    fn gated(
+        &mut self,
+        node: &Node,
+        inputs: Vec<String>,
+        function: &str,
+        attributes: Vec<AttributeProto>,
+    ) -> Result<(), OnnxError> {
+        let gate = self.fresh(node, "gate");
+        self.push_to(node, function, inputs.clone(), attributes, gate.clone());
+        self.push(node, "Mul", [inputs, vec![gate]].concat(), vec![]);
         Ok(())
     }
 

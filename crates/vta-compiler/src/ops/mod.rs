@@ -1,8 +1,9 @@
 //! The operator library: each operator a naive loop nest and the schedule that puts it on the
 //! accelerator.
 
-pub mod add;
 pub mod conv;
+pub mod elementwise;
+pub mod entry;
 pub mod pool;
 pub mod pooled;
 pub mod schedule;

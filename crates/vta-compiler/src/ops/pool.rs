@@ -4,8 +4,8 @@ use vta_graph::Requant;
 use vta_isa::{AluOp, Design};
 use vta_tir::{Access, Buffer, DType, Direction, Expr, Program, Scope, Stmt, Value, ValueOp, var};
 
-use super::add::{Entry, IDENTITY};
 use super::conv::ConvShape;
+use super::entry::{Entry, IDENTITY};
 use super::stages;
 use crate::epilogue::{Epilogue, Operand, Step};
 

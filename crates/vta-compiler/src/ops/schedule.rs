@@ -8,12 +8,13 @@ use vta_isa::{Design, MemType};
 use vta_tir::schedule::{ScheduleError, Tensor, Traced};
 use vta_tir::{DType, Geometry, Limits, Scope};
 
-use super::add::{AddSteps, Entry, IDENTITY};
 use super::conv::{ConvShape, RESIDUAL, WEIGHTS};
+use super::elementwise::{ElementShape, ElementSteps, OPERANDS, What, Wide};
+use super::entry::{Entry, IDENTITY};
 use super::pool::{PoolSteps, Taps};
 use super::pooled::{Pooling, SUMS};
 use super::stages::{self, RECORDS, VECTORS, name};
-use super::tiling::{AddTile, ConvTile};
+use super::tiling::{ConvTile, ElementTile};
 use crate::epilogue::Epilogue;
 
 /// Loops that every stage has in common once it is tiled: batch block, and the tiles.
@@ -162,49 +163,70 @@ fn pooled(
     stored(p, epilogue, last)
 }
 
-/// Puts an addition on the accelerator in tiles of `tile`.
+/// Puts an operator on elements on the accelerator in tiles of `tile`. What is made of an operand of one row and
+/// column comes first, once for all rows and columns.
 ///
 /// # Errors
 /// Those of the primitives.
-pub fn add(
+pub fn elementwise(
     p: &mut Traced,
-    tile: &AddTile,
-    steps: &AddSteps,
+    shape: &ElementShape,
+    tile: &ElementTile,
+    steps: &ElementSteps,
     design: &Design,
 ) -> Result<(), ScheduleError> {
-    let last = steps.stages() - 1;
+    let last = steps.last_stage();
+    let narrow = steps
+        .nests
+        .iter()
+        .take_while(|nest| shape.is_narrow(nest))
+        .count();
     for stage in 0..=last {
-        tiled(p, stage, [tile.c, tile.y, tile.x])?;
+        let [y, x] = if stage < narrow {
+            [1, 1]
+        } else {
+            [tile.y, tile.x]
+        };
+        tiled(p, stage, [tile.c, y, x])?;
     }
-    merged(p, 0, last)?;
-    let mut tiles = vec!["acc".to_owned(), "addend".to_owned()];
-    for buffer in &tiles {
-        p.sink_alloc(buffer, "x0o")?;
-        p.set_scope(buffer, Scope::Acc)?;
+    merged(p, narrow, last)?;
+    let whole = name("x", narrow) + "o";
+    let one = if narrow > 0 {
+        merged(p, 0, narrow - 1)?;
+        p.fuse_nests("n0", &name("n", narrow), 2)?;
+        "c0o"
+    } else {
+        whole.as_str()
+    };
+    let mut tiles = Vec::new();
+    for wide in steps.tensors() {
+        let at = if wide == Wide::Acc { &whole } else { one };
+        p.sink_alloc(wide.name(), at)?;
+        p.set_scope(wide.name(), Scope::Acc)?;
+        tiles.push(wide.name().to_owned());
     }
-    let entry = steps.entry.stages();
-    match steps.entry {
-        Entry::Acc8 => {
-            for stage in 0..entry {
-                p.dma(&format!("{}i", name("c", stage)))?;
-            }
+    if steps.entry == Entry::Identity {
+        let operands = OPERANDS.iter().zip([whole.as_str(), one]);
+        for (operand, at) in operands.take(shape.operands.len()) {
+            tiles.push(cached(p, operand, at, Scope::Inp)?);
         }
-        Entry::Identity => {
-            tiles.push(cached(p, "a", "x0o", Scope::Inp)?);
-            tiles.push(cached(p, "b", "x0o", Scope::Inp)?);
-            cached(p, IDENTITY, "n0", Scope::Wgt)?;
-            for stage in (0..entry).step_by(2) {
-                p.tensorize(&name("b", stage), Tensor::Reset)?;
-                p.tensorize(&name("b", stage + 1), Tensor::Gemm)?;
-            }
-        }
+        cached(p, IDENTITY, "n0", Scope::Wgt)?;
     }
     tiles.extend(operands_of(p, &steps.epilogue, ["n0", "c0o"], design)?);
     if tile.twice {
         tiles.iter().try_for_each(|t| p.double_buffer(t))?;
     }
-    for stage in entry..last {
-        p.tensorize(&name("b", stage), Tensor::Alu)?;
+    for stage in 0..last {
+        let kind = match steps.nests.get(stage).map(|nest| nest.what) {
+            Some(What::Load(_)) => {
+                p.dma(&format!("{}i", name("c", stage)))?;
+                continue;
+            }
+            Some(What::Reset) => Tensor::Reset,
+            Some(What::Identity(_)) => Tensor::Gemm,
+            _ => Tensor::Alu,
+        };
+        p.tensorize(&name("b", stage), kind)?;
     }
     stored(p, &steps.epilogue, last)
 }
@@ -215,7 +237,7 @@ pub fn add(
 /// Those of the primitives.
 pub fn pool(
     p: &mut Traced,
-    tile: &AddTile,
+    tile: &ElementTile,
     steps: &PoolSteps,
     design: &Design,
 ) -> Result<(), ScheduleError> {

@@ -6,8 +6,9 @@ use std::fmt;
 use vta_graph::passes::im2col::Work;
 use vta_isa::{Design, Feature, MemType};
 
-use super::add::{AddShape, AddSteps, Entry};
 use super::conv::ConvShape;
+use super::elementwise::{ElementShape, ElementSteps, Nest, What, Wide};
+use super::entry::Entry;
 use super::pool::{PoolSteps, Taps};
 use super::pooled::Pooling;
 use super::stages;
@@ -423,9 +424,9 @@ fn promising<T, K: Ord>(mut fits: Vec<Fit<T>>, alike: impl Fn(&T) -> K) -> Vec<F
     ranked.into_iter().map(|(_, fit)| fit).collect()
 }
 
-/// Tile of an addition or a pooling, in registers of the result.
+/// Tile of an operator on elements or a pooling, in registers of the result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct AddTile {
+pub struct ElementTile {
     /// Channel blocks.
     pub c: usize,
     /// Rows.
@@ -436,9 +437,9 @@ pub struct AddTile {
     pub twice: bool,
 }
 
-impl fmt::Display for AddTile {
+impl fmt::Display for ElementTile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let AddTile { c, y, x, twice } = self;
+        let ElementTile { c, y, x, twice } = self;
         let twice = if *twice { " twice" } else { "" };
         write!(f, "c {c} y {y} x {x}{twice}")
     }
@@ -451,28 +452,51 @@ struct Takes {
     loaded: usize,
 }
 
-/// The tiles of an addition of `shape` that fit the register file with both operands and the vectors of
-/// `steps`, and the input scratchpad if they enter through it, the most promising ones first.
-pub fn add(
-    shape: &AddShape,
-    steps: &AddSteps,
+/// The tiles of an operator on elements that fit the register file with its wide tensors and the vectors of
+/// `steps`, and the input scratchpad if operands enter through it, the most promising ones first.
+pub fn elementwise(
+    shape: &ElementShape,
+    steps: &ElementSteps,
     design: &Design,
     overlap: bool,
-) -> Vec<Fit<AddTile>> {
+) -> Vec<Fit<ElementTile>> {
     let vectors = steps.epilogue.vectors();
-    let passes = steps.stages() as u64;
-    elementwise(shape.extents, vectors, passes, design, overlap, |tile| {
-        let operands = 2 * tile.c * tile.y * tile.x;
-        Takes {
-            inp: if steps.entry == Entry::Identity {
-                operands
+    let wide = steps.nests.iter().filter(|nest| !shape.is_narrow(nest));
+    let passes = wide.count() + steps.epilogue.steps.len() + 1;
+    let loads = steps
+        .nests
+        .iter()
+        .filter(|nest| matches!(nest.what, What::Load(_)));
+    let (narrow, whole): (Vec<&Nest>, Vec<&Nest>) = loads.partition(|nest| shape.is_narrow(nest));
+    registers(
+        shape.extents,
+        vectors,
+        passes as u64,
+        design,
+        overlap,
+        |tile| {
+            let (all, one) = (tile.c * tile.y * tile.x, tile.c);
+            let second = if shape.spread { one } else { all };
+            let tensors = steps.tensors();
+            let acc = tensors
+                .iter()
+                .map(|&wide| if wide == Wide::Acc { all } else { second });
+            let inp = if shape.operands.len() > 1 {
+                all + second
             } else {
-                0
-            },
-            acc: operands,
-            loaded: operands,
-        }
-    })
+                all
+            };
+            let (inp, loaded) = match steps.entry {
+                Entry::Identity => (inp, inp),
+                Entry::Acc8 => (0, whole.len() * all + narrow.len() * one),
+            };
+            Takes {
+                inp,
+                acc: acc.sum(),
+                loaded,
+            }
+        },
+    )
 }
 
 /// The tiles of a pooling of `shape` that fit with the values under their windows, the most promising ones
@@ -482,11 +506,11 @@ pub fn pool(
     steps: &PoolSteps,
     design: &Design,
     overlap: bool,
-) -> Vec<Fit<AddTile>> {
+) -> Vec<Fit<ElementTile>> {
     let vectors = steps.epilogue.vectors();
     let window: usize = shape.kernel.iter().product();
     let passes = (window + steps.last_stage()) as u64;
-    elementwise(shape.output, vectors, passes, design, overlap, |tile| {
+    registers(shape.output, vectors, passes, design, overlap, |tile| {
         let input = (shape.reach(tile.y, 0)).saturating_mul(tile.c * shape.reach(tile.x, 1));
         let output = tile.c * tile.y * tile.x;
         let (inp, acc) = match steps.taps {
@@ -503,14 +527,14 @@ pub fn pool(
 }
 
 /// The tiles of an operator over `extents` that stores what it computes in `passes` over every register.
-fn elementwise(
+fn registers(
     extents: [usize; 4],
     vectors: usize,
     passes: u64,
     design: &Design,
     overlap: bool,
-    takes: impl Fn(&AddTile) -> Takes,
-) -> Vec<Fit<AddTile>> {
+    takes: impl Fn(&ElementTile) -> Takes,
+) -> Vec<Fit<ElementTile>> {
     let [n, c, h, w] = extents;
     let depth = |mem| design.depth(mem) as usize;
     let mut fits = Vec::new();
@@ -518,7 +542,7 @@ fn elementwise(
         for ty in parts(h) {
             for tx in parts(w) {
                 for twice in [true, false] {
-                    let tile = AddTile {
+                    let tile = ElementTile {
                         c: tc,
                         y: ty,
                         x: tx,

@@ -298,7 +298,7 @@ impl Lowering<'_> {
 
     /// The integers of two operands, of which one may have one row and column for all of the other's.
     fn operands(&self, rw: &Rewriter, core: &Node) -> Result<[(ValueId, Addend); 2], &'static str> {
-        let operand = |v: ValueId| {
+        let operand = |v: ValueId| -> Result<(ValueId, Addend), &'static str> {
             let (x, from) =
                 dequantized(rw, v).ok_or("an operand is not quantized with one scale")?;
             Ok((x, from.addend()))

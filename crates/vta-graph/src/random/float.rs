@@ -167,12 +167,27 @@ impl Network<'_> {
         let Some(&other) = self.seen.iter().find(fits) else {
             return;
         };
-        let op = if joins {
-            Op::Add
-        } else {
-            Op::Concat { axis: 1 }
-        };
+        let op = if joins { self.dice.pick(&[0, 1, 2]) } else { 3 };
+        let op = [Op::Add, Op::Sub, Op::Mul, Op::Concat { axis: 1 }][op].clone();
         self.push(op, &[other]);
+    }
+
+    /// Scales each channel by a function of its mean, as squeeze-and-excite does.
+    fn excite(&mut self) {
+        let (x, shape) = (self.at, self.shape());
+        self.push(Op::GlobalAvgPool, &[]);
+        let weight = self.constant([shape[1], shape[1], 1, 1]);
+        let window = Window {
+            kernel: [1, 1],
+            stride: [1, 1],
+            dilation: [1, 1],
+            pads: [0; 4],
+        };
+        self.push(Op::Conv(ConvAttrs { window, groups: 1 }), &[weight]);
+        self.push(Op::Sigmoid, &[]);
+        let gates = self.at;
+        self.at = x;
+        self.push(Op::Mul, &[gates]);
     }
 
     /// A part of the rows, columns and channels.
@@ -239,7 +254,7 @@ pub fn network(dice: &mut Dice, size: Size) -> Graph {
         seen: vec![at],
     };
     for _ in 0..layers {
-        match net.dice.range(0, 11) {
+        match net.dice.range(0, 12) {
             0..=2 => net.conv(),
             3 => net.batch_norm(),
             4 => net.by_channel(),
@@ -248,12 +263,16 @@ pub fn network(dice: &mut Dice, size: Size) -> Graph {
             7 => net.pad(),
             8 | 9 => net.join(),
             10 => net.slice(),
+            11 => net.excite(),
             _ => net.branch(),
         }
-        match net.dice.range(0, 4) {
+        match net.dice.range(0, 7) {
             0 => net.push(Op::Relu, &[]),
             1 => net.push(Op::Clip { lo: 0.0, hi: 1.5 }, &[]),
             2 => net.push(Op::LeakyRelu { alpha: 0.25 }, &[]),
+            3 => net.push(Op::Sigmoid, &[]),
+            4 => net.push(Op::HardSwish, &[]),
+            5 => net.push(Op::Silu, &[]),
             _ => {}
         }
         net.seen.push(net.at);

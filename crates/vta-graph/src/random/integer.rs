@@ -3,8 +3,8 @@
 use super::Dice;
 use crate::quant::QuantTarget;
 use crate::{
-    AddEpilogue, ConvAttrs, DType, Graph, Op, PoolAttrs, Requant, Tensor, TensorType, ValueId,
-    Window,
+    AddEpilogue, ConvAttrs, DType, Graph, MulEpilogue, Op, Piece, Pieces, Piecewise, PoolAttrs,
+    Requant, Tensor, TensorType, ValueId, Window,
 };
 
 /// What a layer is.
@@ -18,6 +18,10 @@ pub enum Kind {
     Pooled,
     /// The sum of two activations.
     Add,
+    /// The product of two activations, or of one with itself, or with one of one row and column.
+    Mul,
+    /// A function of straight pieces.
+    Piecewise,
     /// The maximum of windows.
     MaxPool,
     /// The sum of windows.
@@ -38,7 +42,7 @@ pub enum Kind {
 
 impl Kind {
     /// Each, the commonest several times.
-    const DRAWN: [Kind; 16] = [
+    const DRAWN: [Kind; 19] = [
         Kind::Conv,
         Kind::Conv,
         Kind::Conv,
@@ -46,6 +50,9 @@ impl Kind {
         Kind::Pooled,
         Kind::Conv,
         Kind::Add,
+        Kind::Mul,
+        Kind::Mul,
+        Kind::Piecewise,
         Kind::Add,
         Kind::MaxPool,
         Kind::SumPool,
@@ -147,6 +154,11 @@ impl Numbers {
     fn many(&mut self, count: usize, low: i64, high: i64) -> Vec<i64> {
         (0..count).map(|_| self.next(low, high)).collect()
     }
+}
+
+/// Whether an activation of shape `b` goes with each element of one of shape `a`.
+fn beside(a: &[usize], b: &[usize]) -> bool {
+    a == b || matches!((a, b), ([n, c, _, _], [m, d, 1, 1]) if (n, c) == (m, d))
 }
 
 /// Flattened activations of a dense layer are at most so many.
@@ -259,8 +271,24 @@ impl Builder<'_> {
             Kind::SumPool => (self.sum_pool(x, zero_point, l, &mut n)?, new),
             Kind::Dense => (self.dense(x, zero_point, l, &mut n)?, new),
             Kind::Add => {
-                let other = self.partner(x, |s| s == shape).unwrap_or(x);
+                let other = self.partner(x, |s| beside(&shape, s)).unwrap_or(x);
                 (self.add(x, other, l, &mut n)?, new)
+            }
+            Kind::Mul => {
+                let other = self.partner(x, |s| beside(&shape, s));
+                let other = other.filter(|_| l.seed % 4 > 0).unwrap_or(x);
+                (self.mul(x, other, l, &mut n)?, new)
+            }
+            Kind::Piecewise => {
+                let (lo, hi) = self.clip(l);
+                let shift = l.shift.min(15);
+                let map = Piecewise {
+                    function: self.pieces(shift, 3, &mut n),
+                    shift,
+                    lo,
+                    hi,
+                };
+                (self.node(Op::QPiecewise(map, self.narrow()), &[x])?, new)
             }
             Kind::MaxPool => (self.node(Op::MaxPool(l.pool()), &[x])?, zero_point),
             Kind::Concat => {
@@ -401,6 +429,42 @@ impl Builder<'_> {
             hi,
         };
         self.node(Op::QAdd(add, self.narrow()), &[a, b])
+    }
+
+    /// Up to so many pieces, of which one has a slope of about `2^shift` at most.
+    fn pieces(&self, shift: u32, most: i64, n: &mut Numbers) -> Pieces {
+        let (low, high) = self.narrow().range().expect("integers");
+        let steep = (1i64 << shift).min(if self.target.acc_bits == 16 {
+            60
+        } else {
+            8_000
+        });
+        let pieces = (0..n.next(1, most)).map(|_| {
+            // Some bounds lie beyond all values.
+            let lo = n.next(2 * low, high);
+            Piece {
+                mult: n.next(-steep, steep) as i32,
+                lo: lo as i32,
+                hi: n.next(lo, 2 * high + 1) as i32,
+            }
+        });
+        let pieces = pieces.collect();
+        let add = n.next(-20 * steep, 20 * steep);
+        Pieces { pieces, add }
+    }
+
+    fn mul(&mut self, a: ValueId, b: ValueId, l: &Layer, n: &mut Numbers) -> Option<ValueId> {
+        let (lo, hi) = self.clip(l);
+        let shift = l.shift.min(20);
+        let mul = MulEpilogue {
+            zero_point: self.fitting(n.next(-8, 7)),
+            gate: self.pieces(shift / 2, 2, n),
+            add: n.next(-(1 << shift), 1 << shift),
+            shift,
+            lo,
+            hi,
+        };
+        self.node(Op::QMul(mul, self.narrow()), &[a, b])
     }
 
     /// The network, whose outputs are what nothing reads and the last two results.

@@ -204,14 +204,9 @@ fields! {
     MulEpilogue { zero_point, gate, add, shift, lo, hi }
     Piecewise { function, shift, lo, hi }
     Quant { scale, zero_point, axis }
-<<<<<<< HEAD
     PackedConv { in_shape, out_shape, window, pad, groups, in_layout, out_layout, requant, residual, pool }
     PackedPool { in_shape, out_shape, window, pad, in_layout, out_layout }
-=======
-    PackedConv { in_shape, out_shape, window, groups, in_layout, out_layout, requant, residual, pool }
-    PackedPool { in_shape, out_shape, window, in_layout, out_layout }
     PackedPair { in_shapes, in_layouts, out_layout }
->>>>>>> 17e7259 (Products and functions of pieces in the graph: qmul, qpiecewise, hard_swish, silu)
 }
 
 impl Fields for ConvAttrs {

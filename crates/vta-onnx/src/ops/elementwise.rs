@@ -29,13 +29,6 @@ pub(super) fn hard_sigmoid(im: &mut Importer, n: &NodeView) -> Result<Known, Str
     im.emit(n, UNIT, &[line])
 }
 
-/// `x * hard_sigmoid(x)` with a slope of 1/6.
-pub(super) fn hard_swish(im: &mut Importer, n: &NodeView) -> Result<Known, String> {
-    let line = line(im, n, 1.0 / 6.0, 0.5)?;
-    let gate = im.emit_step(n, "gate", UNIT, &[line])?;
-    im.emit(n, Op::Mul, &[n.input(0)?.clone(), gate])
-}
-
 const UNIT: Op = Op::Clip { lo: 0.0, hi: 1.0 };
 
 /// `slope * x + offset`.

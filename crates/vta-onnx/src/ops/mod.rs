@@ -35,7 +35,7 @@ const OPS: &[(&str, Handler)] = &[
     ("Gemm", linear::gemm),
     ("GlobalAveragePool", window::global_average_pool),
     ("HardSigmoid", elementwise::hard_sigmoid),
-    ("HardSwish", elementwise::hard_swish),
+    ("HardSwish", |i, n| elementwise::unary(i, n, Op::HardSwish)),
     ("Identity", elementwise::identity),
     ("LeakyRelu", elementwise::leaky_relu),
     ("MatMul", linear::matmul),
