@@ -170,11 +170,13 @@ fn whole(
 /// The elements of a narrow tensor as they lie in device memory.
 fn dense(tensor: &Tensor, bits: u32) -> Vec<u8> {
     let mut out = Vec::new();
-    bits::pack(tensor.as_i8().expect("narrow values"), bits, &mut out);
+    let values = tensor.as_i8().expect("narrow values").iter();
+    let stored: Vec<i8> = values.map(|&v| tensor.dtype().stored(v)).collect();
+    bits::pack(&stored, bits, &mut out);
     out
 }
 
-/// The value of the border around a tensor that the accelerator writes.
+/// What is stored as the border around a tensor that the accelerator writes.
 fn border_fill(graph: &Graph, v: ValueId) -> Option<i8> {
     let node = graph.nodes.iter().find(|n| n.output == v)?;
     let layout = match &node.op {
@@ -190,7 +192,7 @@ fn border_fill(graph: &Graph, v: ValueId) -> Option<i8> {
         .border
         .iter()
         .any(|&b| b > 0)
-        .then_some(layout.fill as i8)
+        .then(|| graph.value(v).ty.dtype.stored(layout.fill as i8))
 }
 
 /// First and last position, in the order of execution, at which each activation in device

@@ -18,6 +18,8 @@
 //! `MAX` with `d` makes it so, as it does where what it held is known to be less. So that this is known, addends are raised by
 //! a multiple of what the store cuts off, of which the clamps are told.
 //!
+//! Where activations are signs, no scaling matters: a sum is compared with a threshold, `ADD SHR`.
+//!
 //! A design whose stores rescale needs none of it: [`Epilogue`] has a record for each channel instead.
 //!
 //! `MUL` and `ADD` may wrap in between: if the true sum fits `A` bits, the wrapped one is it.
@@ -59,7 +61,7 @@ pub struct Epilogue {
 
 impl Epilogue {
     /// What realizes `requant` on accumulators within `bounds`, one interval a channel: the store of a design that rescales,
-    /// or the steps of [`select`].
+    /// or the steps of [`select`]. Where activations are signs the result is -1 or 0, of which 0 is stored as +1.
     ///
     /// # Errors
     /// Those of [`select`].
@@ -69,6 +71,9 @@ impl Epilogue {
         design: &Design,
     ) -> Result<Self, EpilogueError> {
         accumulators_fit(bounds, design.acc_bits())?;
+        let sign = design.has(Feature::SignInp);
+        let signs = sign.then(|| thresholds(requant, bounds));
+        let requant = signs.as_ref().unwrap_or(requant);
         let rescales = design.has(Feature::RequantStore);
         match rescales.then(|| records(requant, bounds.len())).flatten() {
             Some(records) => Ok(Epilogue {
@@ -92,7 +97,9 @@ impl Epilogue {
         design: &Design,
     ) -> Result<Self, EpilogueError> {
         let plain = Epilogue::new(requant, bounds, design)?;
-        let begins = plain.records.is_empty() && design.has_alu(AluOp::Max);
+        // What is added to a sign has to stay: a raise changes it.
+        let sign = design.has(Feature::SignInp);
+        let begins = plain.records.is_empty() && design.has_alu(AluOp::Max) && !sign;
         let preset = begins.then(|| preset(requant, bounds, design)).flatten();
         Ok(preset.unwrap_or(plain))
     }
@@ -188,6 +195,30 @@ fn accumulators_fit(bounds: &[(i64, i64)], bits: u32) -> Result<(), EpilogueErro
         }
     }
     Ok(())
+}
+
+/// The sign of `requant`, as -1 below 0 and else 0: that of a sum with the addend at which it changes. The shift leaves nothing
+/// but the sign of sums that are small enough.
+fn thresholds(requant: &Requant, bounds: &[(i64, i64)]) -> Requant {
+    let add = bounds.iter().enumerate().map(|(c, &(low, high))| {
+        let (mult, add) = (per_channel(&requant.mult, c), per_channel(&requant.add, c));
+        // Beyond these the sign is the same for all sums.
+        let (never, always) = (-high - 1, -low);
+        match mult {
+            _ if requant.hi < 0 => never,
+            _ if requant.lo >= 0 => always,
+            0 if add < 0 => never,
+            0 => always,
+            _ => add.div_euclid(mult.into()).clamp(never, always),
+        }
+    });
+    Requant {
+        mult: vec![1],
+        add: add.collect(),
+        shift: SHIFT_IMM_MAX,
+        lo: -1,
+        hi: 0,
+    }
 }
 
 /// A record for each of `channels` channels; `None` where the numbers do not fit one, or sums could leave 64 bits.

@@ -10,8 +10,8 @@ use vta_graph::passes::pack;
 use vta_graph::quant::QuantTarget;
 use vta_graph::quant::bounds::{self, Interval};
 use vta_graph::{
-    BlockedLayout, DType, Graph, Node, NodeId, Op, PackedConv, PackedPair, PackedPool, PoolAttrs,
-    Requant, ValueId,
+    BlockedLayout, ConvAttrs, DType, Graph, Node, NodeId, Op, PackedConv, PackedPair, PackedPool,
+    PoolAttrs, Requant, ValueId,
 };
 use vta_isa::{AluOp, Design, Feature, MemType};
 
@@ -52,16 +52,28 @@ pub fn registers(design: &Design) -> pack::Registers {
         batch: design.batch(),
         block_in: design.block_in(),
         block_out: design.block_out(),
+        weight: weight(design),
         padding: padding(design),
     }
 }
 
+/// The type of a design's activations.
+fn activation(design: &Design) -> DType {
+    quant_target(design).activation().expect("a design's width")
+}
+
+/// The type of a design's weights.
+fn weight(design: &Design) -> DType {
+    quant_target(design).weight().expect("a design's width")
+}
+
 /// What a LOAD of the design pads with.
 fn padding(design: &Design) -> pack::Padding {
-    match design.has(Feature::LoadPad) {
-        true => pack::Padding::Any,
-        false => pack::Padding::Fixed(0),
+    if design.has(Feature::LoadPad) {
+        return pack::Padding::Any;
     }
+    // Of cleared bits, which among signs are +1.
+    pack::Padding::Fixed(activation(design).settled(0) as i32)
 }
 
 /// What quantization for a design has to know of it.
@@ -70,6 +82,8 @@ pub fn quant_target(design: &Design) -> QuantTarget {
         inp_bits: design.inp_bits(),
         wgt_bits: design.wgt_bits(),
         acc_bits: design.acc_bits(),
+        sign_inp: design.has(Feature::SignInp),
+        sign_wgt: design.has(Feature::SignWgt),
         residuals: Entry::has_identity(design) && design.acc_bits() == 32,
     }
 }
@@ -86,10 +100,6 @@ pub fn partition(graph: &Graph, design: &Design, options: &CompileOptions) -> Pa
         }
         if let Some(why) = options.offload.refusal(&node.op) {
             out.host.insert(id, why.to_owned());
-            continue;
-        }
-        if let Some(why) = unknown_signs(&node.op, design) {
-            out.host.insert(id, why);
             continue;
         }
         match &node.op {
@@ -158,26 +168,6 @@ pub fn partition(graph: &Graph, design: &Design, options: &CompileOptions) -> Pa
     out
 }
 
-/// Why an operator that computes on integers cannot run on a design whose operands are signs: quantization
-/// makes 1-bit integers of 0 and -1.
-fn unknown_signs(op: &Op, design: &Design) -> Option<String> {
-    let mut signs = [Feature::SignInp, Feature::SignWgt].into_iter();
-    let feature = signs.find(|&feature| design.has(feature))?;
-    let computes = matches!(
-        op,
-        Op::QConv(..)
-            | Op::QSumPool(..)
-            | Op::MaxPool(..)
-            | Op::QAdd(..)
-            | Op::QMul(..)
-            | Op::QPiecewise(..)
-            | Op::Concat { .. }
-    );
-    computes.then(|| {
-        format!("the design reads 1-bit operands as signs (`{feature}`), the network as 0 and -1")
-    })
-}
-
 /// Why an operator that is no convolution, addition or pooling runs on the host.
 pub fn host_reason(op: &Op) -> &'static str {
     match op {
@@ -225,18 +215,21 @@ fn conv(
         None => (node, readers),
     };
     let (requantize, requant) = requantized(graph, sums_node, readers, design)?;
-    width("input", graph.value(x).ty.dtype, design.inp_bits())?;
+    width("input", graph.value(x).ty.dtype, design)?;
     padded_alike(graph, x, design)?;
-    let (smallest, largest) = DType::signed(design.wgt_bits())
-        .and_then(DType::range)
-        .expect("a design's width");
+    padded_with_values(graph, x, attrs.window.pads, *zero_point)?;
+    let dtype = self::weight(design);
     let values = weight.to_ints().ok_or("its weight is not integer")?;
-    if values.iter().any(|v| !(smallest..=largest).contains(v)) {
+    if let Some(odd) = values.iter().find(|&&v| !dtype.holds(v)) {
         return Err(format!(
-            "its weights are wider than the design's {} bits",
-            design.wgt_bits()
+            "of its weights {odd} is no {dtype}, which is what the design takes"
         ));
     }
+    // What stands in lanes without a channel, times signs that are no 0.
+    let lane = match dtype {
+        DType::S1 => sign_lanes(graph, node, attrs, design)?,
+        _ => 0,
+    };
     let sums = pack::channel_sums(weight);
     let channels = ranges[x.0 as usize]
         .and_then(|range| bounds::sum_bounds(graph, node, range))
@@ -258,19 +251,18 @@ fn conv(
     let mut passes = 0;
     if let Op::QAccumulate { mult, zero_point } = &sums_node.op {
         let factors = pack::each(mult, sums.len());
-        if weight.dtype() == DType::I1 {
-            return Err(
-                "its weights are i1, of which none is 1, to add a residual with".to_string(),
-            );
-        }
         let range = addend(graph, sums_node.inputs[1], ranges, design)?;
         for (sum, &factor) in raw.iter_mut().zip(&factors) {
             *sum = (sum.0 + range.0 * factor, sum.1 + range.1 * factor);
         }
         folded = fold(&folded, &factors, *zero_point)?;
-        passes = pack::passes(&factors, weight.dtype());
+        passes = pack::passes(&factors, dtype);
     }
-    raw.resize(folded.mult.len(), (0, 0));
+    folded = fold(&folded, &vec![lane; sums.len()], 1)?;
+    raw.iter_mut()
+        .for_each(|sum| *sum = (sum.0 + lane, sum.1 + lane));
+    let rest = unread_sums(graph, node, ranges, design)?;
+    raw.resize(folded.mult.len(), rest);
     let pooled = matches!(sums_node.op, Op::MaxPool(_));
     let epilogue = if pooled {
         Epilogue::new(&folded, &raw, design)
@@ -306,6 +298,83 @@ fn conv(
         return Err("not even one register of its result fits the scratchpads".to_string());
     }
     Ok((between, requantize, epilogue))
+}
+
+/// Whether the padding of `x` with a zero point can be stored: signs have no 0.
+fn padded_with_values(
+    graph: &Graph,
+    x: ValueId,
+    pads: [usize; 4],
+    zero_point: i32,
+) -> Result<(), String> {
+    let dtype = graph.value(x).ty.dtype;
+    if pads == [0; 4] || dtype.holds(zero_point.into()) {
+        return Ok(());
+    }
+    Err(format!("it pads with {zero_point}, which is no {dtype}"))
+}
+
+/// What sums of signs times activations have of lanes without a channel, where [`pack`] cannot have them cancel out.
+fn sign_lanes(
+    graph: &Graph,
+    node: &Node,
+    attrs: &ConvAttrs,
+    design: &Design,
+) -> Result<i64, String> {
+    let Op::QConv(_, zero_point) = &node.op else {
+        unreachable!("a qconv")
+    };
+    let (x, channels) = (node.inputs[0], four(graph, node.inputs[0])?[1]);
+    let [_, outputs, ..] = four(graph, node.output)?;
+    let apart = |channels: usize, lanes: usize| channels / attrs.groups % lanes != 0;
+    if attrs.groups > 1
+        && (apart(channels, design.block_in()) || apart(outputs, design.block_out()))
+    {
+        return Err(
+            "channels of different groups share blocks, and signs have no 0 to keep them apart"
+                .into(),
+        );
+    }
+    let taps = pack::odd_lane(&attrs.window, channels, design.block_in());
+    if taps == 0 {
+        return Ok(0);
+    }
+    let dtype = graph.value(x).ty.dtype;
+    let lane = dtype.settled(0);
+    let producer = graph.nodes.iter().find(|n| n.output == x);
+    let holds = match producer.map(|n| &n.op) {
+        Some(Op::Requantize(r, _)) => dtype.settled(0.clamp(r.lo, r.hi).into()) == lane,
+        Some(op) => matches!(op, Op::Quantize(..) | Op::Im2col { .. }),
+        None => true,
+    };
+    if !holds || attrs.window.pads != [0; 4] && i64::from(*zero_point) != lane {
+        return Err(format!(
+            "an odd number of lanes has none of its {channels} channels, and signs have no 0 for them"
+        ));
+    }
+    Ok(taps * lane)
+}
+
+/// The interval of the sums of output lanes without a channel.
+fn unread_sums(
+    graph: &Graph,
+    node: &Node,
+    ranges: &[Option<Interval>],
+    design: &Design,
+) -> Result<Interval, String> {
+    if weight(design) != DType::S1 {
+        return Ok((0, 0));
+    }
+    let Op::QConv(attrs, zero_point) = &node.op else {
+        unreachable!("a qconv")
+    };
+    let z = i64::from(*zero_point);
+    let (low, high) = ranges[node.inputs[0].0 as usize].unwrap_or((z, z));
+    let most = low.abs().max(high.abs()).max(z.abs()).max(1);
+    let lanes =
+        (four(graph, node.inputs[0])?[1] / attrs.groups).next_multiple_of(design.block_in());
+    let weights = (lanes * attrs.window.kernel.iter().product::<usize>()) as i64;
+    Ok((-most * weights, most * weights))
 }
 
 /// Whether an operator takes sums to sums.
@@ -395,7 +464,7 @@ fn addend(
     ranges: &[Option<Interval>],
     design: &Design,
 ) -> Result<Interval, String> {
-    width("residual", graph.value(x).ty.dtype, design.inp_bits())?;
+    width("residual", graph.value(x).ty.dtype, design)?;
     if graph.constant(x).is_some() {
         return Err("its residual is constant".to_string());
     }
@@ -414,11 +483,7 @@ fn concat(
     design: &Design,
 ) -> Result<(), String> {
     let [n, ..] = four(graph, node.output)?;
-    width(
-        "result",
-        graph.value(node.output).ty.dtype,
-        design.out_bits(),
-    )?;
+    width("result", graph.value(node.output).ty.dtype, design)?;
     if axis != 1 {
         return Err("it joins another axis than channels".to_string());
     }
@@ -453,14 +518,10 @@ fn elementwise(
     design: &Design,
 ) -> Result<ElementSteps, String> {
     let result = four(graph, node.output)?;
-    width(
-        "output",
-        graph.value(node.output).ty.dtype,
-        design.out_bits(),
-    )?;
+    width("output", graph.value(node.output).ty.dtype, design)?;
     let mut operands = Vec::new();
     for &v in &node.inputs {
-        width("operand", graph.value(v).ty.dtype, design.out_bits())?;
+        width("operand", graph.value(v).ty.dtype, design)?;
         if graph.constant(v).is_some() {
             return Err("an operand is constant".to_string());
         }
@@ -503,7 +564,7 @@ fn requantized<'a>(
     let Op::Requantize(requant, out) = &graph.node(requantize).op else {
         return Err("its sums are not requantized".to_string());
     };
-    width("output", *out, design.out_bits())?;
+    width("output", *out, design)?;
     Ok((requantize, requant))
 }
 
@@ -519,6 +580,8 @@ fn sum_pool(
     };
     let (requantize, requant) = requantized(graph, node, readers, design)?;
     padded_alike(graph, node.inputs[0], design)?;
+    let pads = attrs.whole_window().pads;
+    padded_with_values(graph, node.inputs[0], pads, *zero_point)?;
     let (packed, (low, high)) = pool(graph, node, attrs, ranges, design)?;
     let [_, channels, ..] = packed.out_shape;
     let folded = pack::sum_pool_requant(
@@ -548,12 +611,13 @@ fn max_pool(
     let Op::MaxPool(attrs) = &node.op else {
         unreachable!("a max_pool")
     };
-    let (packed, (low, _)) = pool(graph, node, attrs, ranges, design)?;
+    let (packed, (low, high)) = pool(graph, node, attrs, ranges, design)?;
     let padded = packed.window.pads != [0; 4];
     if padded && pack::max_pool_fill(graph, node.inputs[0], ranges, padding(design)).is_none() {
         return Err("another operator pads its input with a value that could win".to_string());
     }
-    let steps = PoolSteps::max(low, design)?;
+    let channels = four(graph, node.output)?[1].next_multiple_of(design.block_out());
+    let steps = PoolSteps::max((low, high), channels, design)?;
     runs_pool(&packed, &steps, design)?;
     Ok(steps)
 }
@@ -567,7 +631,7 @@ fn pool(
     design: &Design,
 ) -> Result<(PackedPool, Interval), String> {
     let x = node.inputs[0];
-    width("input", graph.value(x).ty.dtype, design.inp_bits())?;
+    width("input", graph.value(x).ty.dtype, design)?;
     if graph.constant(x).is_some() {
         return Err("its input is constant".to_string());
     }
@@ -629,14 +693,14 @@ fn operations(mut needed: impl Iterator<Item = AluOp>, design: &Design) -> Resul
     }
 }
 
-fn width(what: &str, dtype: DType, bits: u32) -> Result<(), String> {
-    if DType::signed(bits) == Some(dtype) {
-        Ok(())
-    } else {
-        Err(format!(
-            "its {what} is {dtype}, and the design takes {bits} bits"
-        ))
+fn width(what: &str, dtype: DType, design: &Design) -> Result<(), String> {
+    let wanted = activation(design);
+    if wanted == dtype {
+        return Ok(());
     }
+    Err(format!(
+        "its {what} is {dtype}, and the design takes {wanted}"
+    ))
 }
 
 fn four(graph: &Graph, v: ValueId) -> Result<[usize; 4], String> {

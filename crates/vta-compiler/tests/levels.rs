@@ -90,7 +90,9 @@ fn run_nests(
             arrays.insert("e".into(), Array { shape, data });
         }
         vta_tir::interp::run(program, &mut arrays).expect("it runs");
-        let data: Vec<i64> = arrays["y"].data.iter().map(|&v| v.into()).collect();
+        let data = arrays["y"].data.iter();
+        // A border is written once, with the image.
+        let data: Vec<i64> = data.map(|&v| result.dtype().settled(v.into())).collect();
         logical(
             layout,
             shape,
@@ -104,10 +106,10 @@ proptest! {
 
     #[test]
     fn every_level_means_the_same(
-        which in 0usize..11,
+        design in prop::sample::select(designs()),
         mut dice in dice(),
     ) {
-        let design = &designs()[which];
+        let design = &design;
         let graph = integer::draw(&mut dice, &quant_target(design));
         let compiled = vta_compiler::compile(&graph, design).expect("it compiles");
         let packed = &compiled.packed;

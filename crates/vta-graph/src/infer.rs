@@ -141,7 +141,7 @@ fn expect_narrow(name: &str, ty: &TensorType) -> Result<(), String> {
         Ok(())
     } else {
         Err(format!(
-            "operand `{name}` is {ty}: it must be i8, i4, i2 or i1 \
+            "operand `{name}` is {ty}: it must be i8, i4, i2, i1 or s1 \
              (shift an unsigned tensor and its zero point by 128 first)"
         ))
     }

@@ -181,8 +181,8 @@ pub struct Piecewise {
 ///
 /// A tensor `[N, C, H, W]` becomes
 /// `[ceil(N/batch), ceil(C/lanes), top+H+bottom, left+W+right, batch, lanes]`.
-/// Rows and lanes past `N` and `C` hold zero when the host packs, and anything when the
-/// accelerator writes; nobody reads them but through zero weights. The border holds `fill`
+/// Rows and lanes past `N` and `C` hold zero (the sign +1) when the host packs, and anything when the
+/// accelerator writes; nobody reads them but through zero weights, or through signs that cancel out. The border holds `fill`
 /// in every row and lane.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct BlockedLayout {

@@ -5,7 +5,8 @@ use std::fmt;
 /// The type of one element.
 ///
 /// `I4`, `I2` and `I1` are two's complement values of that many bits (a 1-bit value is 0 or
-/// -1). In host memory they are kept one to a byte; only the packed image in DRAM is dense.
+/// -1). `S1` is a sign: -1 or +1. In host memory they are kept one to a byte; only the packed
+/// image in DRAM is dense.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum DType {
     /// IEEE single precision.
@@ -24,13 +25,15 @@ pub enum DType {
     I2,
     /// Signed, 1 bit: 0 or -1.
     I1,
+    /// A sign, 1 bit: -1 or +1.
+    S1,
     /// Truth value.
     Bool,
 }
 
 impl DType {
     /// Every element type, in the order of declaration.
-    pub const ALL: [DType; 9] = [
+    pub const ALL: [DType; 10] = [
         DType::F32,
         DType::I64,
         DType::I32,
@@ -39,6 +42,7 @@ impl DType {
         DType::I4,
         DType::I2,
         DType::I1,
+        DType::S1,
         DType::Bool,
     ];
 
@@ -53,6 +57,7 @@ impl DType {
             DType::I4 => "i4",
             DType::I2 => "i2",
             DType::I1 => "i1",
+            DType::S1 => "s1",
             DType::Bool => "bool",
         }
     }
@@ -62,9 +67,12 @@ impl DType {
         Self::ALL.into_iter().find(|d| d.name() == name)
     }
 
-    /// True for the types of stored activations and weights: `i8`, `i4`, `i2` and `i1`.
+    /// True for the types of stored activations and weights: `i8`, `i4`, `i2`, `i1` and `s1`.
     pub fn is_narrow(self) -> bool {
-        matches!(self, DType::I8 | DType::I4 | DType::I2 | DType::I1)
+        matches!(
+            self,
+            DType::I8 | DType::I4 | DType::I2 | DType::I1 | DType::S1
+        )
     }
 
     /// The signed integer type of `bits` bits (1, 2, 4, 8, 32 or 64).
@@ -91,7 +99,32 @@ impl DType {
             DType::I4 => (-8, 7),
             DType::I2 => (-2, 1),
             DType::I1 => (-1, 0),
+            DType::S1 => (-1, 1),
         })
+    }
+
+    /// Whether `value` is one of an integer type: within its range, and no 0 among signs.
+    pub fn holds(self, value: i64) -> bool {
+        let range = self.range();
+        range.is_some_and(|(lo, hi)| (lo..=hi).contains(&value)) && (self, value) != (DType::S1, 0)
+    }
+
+    /// What a result that lies within the range of an integer type is in it: the same, but for a sign, which is
+    /// -1 below 0 and else +1.
+    pub fn settled(self, result: i64) -> i64 {
+        match self {
+            DType::S1 if result < 0 => -1,
+            DType::S1 => 1,
+            _ => result,
+        }
+    }
+
+    /// The number whose low bits a memory holds for `value`: for a sign -1 or 0.
+    pub fn stored(self, value: i8) -> i8 {
+        match self {
+            DType::S1 => value >> 1,
+            _ => value,
+        }
     }
 }
 
@@ -163,7 +196,7 @@ pub enum Data {
     I64(Vec<i64>),
     /// `i32`.
     I32(Vec<i32>),
-    /// `i8`, and `i4`, `i2`, `i1` one to a byte.
+    /// `i8`, and `i4`, `i2`, `i1`, `s1` one to a byte.
     I8(Vec<i8>),
     /// `u8`, and `bool` as 0 or 1.
     U8(Vec<u8>),
@@ -187,10 +220,7 @@ impl Tensor {
             Data::F32(v) => (v.len(), ty.dtype == DType::F32),
             Data::I64(v) => (v.len(), ty.dtype == DType::I64),
             Data::I32(v) => (v.len(), ty.dtype == DType::I32),
-            Data::I8(v) => (
-                v.len(),
-                matches!(ty.dtype, DType::I8 | DType::I4 | DType::I2 | DType::I1),
-            ),
+            Data::I8(v) => (v.len(), ty.dtype.is_narrow()),
             Data::U8(v) => (v.len(), matches!(ty.dtype, DType::U8 | DType::Bool)),
         };
         assert!(fits, "data of another kind than {ty}");
@@ -223,9 +253,8 @@ impl Tensor {
     /// # Panics
     /// If a value does not fit `dtype`, or `dtype` is not an integer type.
     pub fn from_ints(dtype: DType, shape: impl Into<Vec<usize>>, v: &[i64]) -> Self {
-        let (lo, hi) = dtype.range().expect("an integer type");
         assert!(
-            v.iter().all(|x| (lo..=hi).contains(x)),
+            v.iter().all(|&x| dtype.holds(x)),
             "a value does not fit {dtype}"
         );
         let data = match dtype {

@@ -116,10 +116,8 @@ pub(crate) fn check_elements(t: &Tensor) -> Result<(), String> {
     let outside = match (t.data(), t.dtype()) {
         (Data::U8(v), DType::Bool) => v.iter().find(|x| **x > 1).map(|x| i64::from(*x)),
         (Data::I8(v), dtype) => {
-            let (lo, hi) = dtype.range().expect("an integer type");
-            v.iter()
-                .map(|x| i64::from(*x))
-                .find(|x| !(lo..=hi).contains(x))
+            let mut values = v.iter().map(|x| i64::from(*x));
+            values.find(|&x| !dtype.holds(x))
         }
         _ => None,
     };

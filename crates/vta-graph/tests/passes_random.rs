@@ -253,7 +253,7 @@ proptest! {
         let mut graph = network(&mut dice);
         prepare(&mut graph).unwrap();
         let x = inputs(&mut dice, &graph);
-        let target = QuantTarget { inp_bits: 4, wgt_bits: 4, acc_bits: 16, residuals: true };
+        let target = QuantTarget { inp_bits: 4, wgt_bits: 4, acc_bits: 16, ..QuantTarget::default() };
         let options = QuantOptions { target, mode: Some(RequantMode::Multiply), ..options(&mut dice) };
         post_training(&graph, &[x], &options).unwrap().apply(&mut graph).unwrap();
         to_integers(&mut graph, &target).unwrap();

@@ -129,7 +129,7 @@ fn from_raw(dtype: DType, len: usize, raw: &[u8]) -> Option<Data> {
                 .map(|i| ((raw[i / 2] >> (4 * (i % 2))) << 4) as i8 >> 4)
                 .collect(),
         ),
-        DType::I4 | DType::I2 | DType::I1 => return None,
+        DType::I4 | DType::I2 | DType::I1 | DType::S1 => return None,
     })
 }
 
@@ -163,7 +163,7 @@ fn from_typed(
             let packed: Vec<u8> = bytes(len.div_ceil(2))?.map(|&v| v as u8).collect();
             return from_raw(dtype, len, &packed);
         }
-        DType::I2 | DType::I1 => return None,
+        DType::I2 | DType::I1 | DType::S1 => return None,
     })
 }
 

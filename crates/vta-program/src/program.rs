@@ -96,6 +96,7 @@ pub const DTYPES: &[(&str, Option<u32>)] = &[
     ("i4", Some(4)),
     ("i2", Some(2)),
     ("i1", Some(1)),
+    ("s1", Some(1)),
 ];
 
 impl Slot {

@@ -320,11 +320,14 @@ impl<D: Device> Network<D> {
             } => {
                 self.packed.clear();
                 let tensor = self.values[slot as usize].as_ref();
-                bits::pack(
-                    tensor.and_then(Tensor::as_i8).expect(FILLED),
-                    bits,
-                    &mut self.packed,
-                );
+                let values = tensor.and_then(Tensor::as_i8).expect(FILLED);
+                match self.types[slot as usize].dtype {
+                    DType::S1 => {
+                        let stored: Vec<i8> = values.iter().map(|&v| DType::S1.stored(v)).collect();
+                        bits::pack(&stored, bits, &mut self.packed);
+                    }
+                    _ => bits::pack(values, bits, &mut self.packed),
+                }
                 self.device.write(address, &self.packed).map_err(failed)?;
             }
             &Prepared::Run {
@@ -354,6 +357,10 @@ impl<D: Device> Network<D> {
                     _ => vec![0; ty.len()],
                 };
                 bits::unpack(&self.packed, bits, &mut values);
+                if ty.dtype == DType::S1 {
+                    let settled = |v: &i8| DType::S1.settled((*v).into()) as i8;
+                    values.iter_mut().for_each(|v| *v = settled(v));
+                }
                 self.values[slot as usize] = Some(Tensor::new(ty.clone(), Data::I8(values)));
             }
         }

@@ -62,6 +62,8 @@ impl Scope {
 pub enum DType {
     /// 1 bit: 0 or -1.
     I1,
+    /// A sign, 1 bit: -1 or +1. Writing a number makes -1 of what is below 0, and else +1.
+    S1,
     /// 2 bits.
     I2,
     /// 4 bits.
@@ -76,8 +78,9 @@ pub enum DType {
 
 impl DType {
     /// Every type, narrowest first.
-    pub const ALL: [DType; 6] = [
+    pub const ALL: [DType; 7] = [
         DType::I1,
+        DType::S1,
         DType::I2,
         DType::I4,
         DType::I8,
@@ -85,7 +88,7 @@ impl DType {
         DType::I32,
     ];
 
-    /// The type of `bits` bits.
+    /// The type of numbers of `bits` bits.
     pub fn of_bits(bits: u32) -> Option<DType> {
         DType::ALL.into_iter().find(|dtype| dtype.bits() == bits)
     }
@@ -93,7 +96,7 @@ impl DType {
     /// Width in bits.
     pub fn bits(self) -> u32 {
         match self {
-            DType::I1 => 1,
+            DType::I1 | DType::S1 => 1,
             DType::I2 => 2,
             DType::I4 => 4,
             DType::I8 => 8,
@@ -106,6 +109,7 @@ impl DType {
     pub fn name(self) -> &'static str {
         match self {
             DType::I1 => "i1",
+            DType::S1 => "s1",
             DType::I2 => "i2",
             DType::I4 => "i4",
             DType::I8 => "i8",
@@ -114,8 +118,11 @@ impl DType {
         }
     }
 
-    /// The low bits of `value`, sign-extended.
+    /// The low bits of `value`, sign-extended; of a sign whether it is below 0.
     pub fn wrap(self, value: i64) -> i32 {
+        if self == DType::S1 {
+            return if value < 0 { -1 } else { 1 };
+        }
         let unused = 64 - self.bits();
         ((value << unused) >> unused) as i32
     }

@@ -358,6 +358,11 @@ impl<'a> Walker<'a> {
             .rev()
             .find(|&d| extents[d] != chip.dims[d])
             .unwrap_or(0);
+        // A sign is its lowest bit, clear for +1.
+        let stored = |value: i32| match dram.buffer.dtype {
+            DType::S1 => value >> 1,
+            _ => value,
+        };
         let mut out = Vec::new();
         let blocks: u64 = extents[..whole].iter().product();
         for i in 0..blocks {
@@ -376,7 +381,7 @@ impl<'a> Walker<'a> {
                 let padding = b.pads != Pads::NONE;
                 out.push(Block2d {
                     pads: Pads {
-                        value: padded.filter(|_| padding).unwrap_or(0),
+                        value: padded.filter(|_| padding).map_or(0, stored),
                         ..b.pads
                     },
                     sram_base: (sram as u32 + b.sram_base) * unit,

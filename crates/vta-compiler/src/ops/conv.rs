@@ -197,20 +197,20 @@ pub fn naive(name: &str, shape: &ConvShape, epilogue: &Epilogue, design: &Design
         .param(
             Direction::In,
             "x",
-            dtype(design.inp_bits()),
+            stages::activation(design),
             dims(&[batches, blocks, ih, iw, b, bi]),
         )
         .param(
             Direction::In,
             WEIGHTS,
-            dtype(design.wgt_bits()),
+            stages::weight(design),
             dims(&[co, ci, kh, kw, bo, bi]),
         );
     if let Some(Residual { border, passes }) = &shape.residual {
         let [activation, weight] = RESIDUAL;
         let [_, _, rows, cols] = *border;
-        let inp = dtype(design.inp_bits());
-        let wgt = dtype(design.wgt_bits());
+        let inp = stages::activation(design);
+        let wgt = stages::weight(design);
         program = program
             .param(
                 Direction::In,
@@ -222,7 +222,7 @@ pub fn naive(name: &str, shape: &ConvShape, epilogue: &Epilogue, design: &Design
     }
     program = stages::params(program, epilogue, co, design);
     let out = dims(&[batches, co, rows, cols, b, bo]);
-    program = program.param(Direction::Out, "y", dtype(design.out_bits()), out);
+    program = program.param(Direction::Out, "y", stages::activation(design), out);
 
     let extents = [batches, co, oh, ow, b, bo];
     let buffer = if shape.pool.is_some() { SUMS } else { "acc" };

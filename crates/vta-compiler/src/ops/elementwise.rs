@@ -366,13 +366,13 @@ pub fn naive(name: &str, shape: &ElementShape, steps: &ElementSteps, design: &De
     let dtype = |bits| DType::of_bits(bits).expect("a design's width");
     let [n, c, h, w] = shape.extents;
     let bordered = |[_, _, rows, columns]: [usize; 4]| dims(&[n, c, rows, columns, b, bo]);
-    let narrow = dtype(design.out_bits());
+    let narrow = stages::activation(design);
     let mut program = Program::new(name);
     for (name, border) in OPERANDS.iter().zip(&shape.operands) {
         program = program.param(Direction::In, *name, narrow, bordered(*border));
     }
     if steps.entry == Entry::Identity {
-        let dtype = dtype(design.wgt_bits());
+        let dtype = stages::weight(design);
         program = program.param(Direction::In, IDENTITY, dtype, dims(&[1, bo, bi]));
     }
     program = stages::params(program, &steps.epilogue, c, design);

@@ -32,11 +32,11 @@ pub struct PoolSteps {
 }
 
 impl PoolSteps {
-    /// A maximum of values that are at least `low`.
+    /// A maximum of values between `low` and `high`, in `channels` channels.
     ///
     /// # Errors
     /// A design that cannot bring activations into accumulators.
-    pub fn max(low: i64, design: &Design) -> Result<Self, String> {
+    pub fn max((low, high): (i64, i64), channels: usize, design: &Design) -> Result<Self, String> {
         // A register starts at zero, which must not win.
         let first = (low < 0).then_some(Step {
             op: AluOp::Add,
@@ -46,10 +46,25 @@ impl PoolSteps {
             Entry::Acc8 => Taps::Alu(AluOp::Max),
             Entry::Identity => Taps::GemmMax,
         };
+        // A sign is stored of -1 or 0.
+        let epilogue = match stages::activation(design) {
+            DType::S1 => {
+                let sign = Requant {
+                    mult: vec![1],
+                    add: vec![0],
+                    shift: 0,
+                    lo: -1,
+                    hi: 1,
+                };
+                let bounds = (low.min(0), high);
+                Epilogue::new(&sign, &vec![bounds; channels], design).map_err(|e| e.to_string())?
+            }
+            _ => Epilogue::default(),
+        };
         Ok(PoolSteps {
             taps,
             first: first.into_iter().collect(),
-            epilogue: Epilogue::default(),
+            epilogue,
         })
     }
 
@@ -117,11 +132,11 @@ pub fn naive(name: &str, shape: &ConvShape, steps: &PoolSteps, design: &Design) 
     let [top, left, rows, cols] = shape.out_border;
     let dims = |d: &[usize]| d.iter().map(|&e| Expr::from(e as i64)).collect::<Vec<_>>();
     let dtype = |bits| DType::of_bits(bits).expect("a design's width");
-    let (narrow, wide) = (dtype(design.out_bits()), dtype(design.acc_bits()));
+    let (narrow, wide) = (stages::activation(design), dtype(design.acc_bits()));
     let mut program =
         Program::new(name).param(Direction::In, "x", narrow, dims(&[n, c, ih, iw, b, bo]));
     if steps.entry() == Entry::Identity {
-        let weights = dtype(design.wgt_bits());
+        let weights = stages::weight(design);
         program = program.param(Direction::In, IDENTITY, weights, dims(&[1, bo, bi]));
     }
     program = stages::params(program, &steps.epilogue, c, design);

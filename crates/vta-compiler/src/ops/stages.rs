@@ -3,7 +3,7 @@
 //! Every stage is a perfect nest over the same six dimensions, its loop variables told apart by
 //! the stage's number: `n0 c0 y0 x0 b0 l0`, `n1 c1 ...`.
 
-use vta_isa::{AluOp, Design, MemType};
+use vta_isa::{AluOp, Design, Feature, MemType};
 use vta_tir::intrinsics::{RECORD_WORDS, requantized};
 use vta_tir::{Access, AluOp as TirOp, DType, Direction, Expr, Program, Stmt, Value, ValueOp, var};
 
@@ -17,6 +17,23 @@ pub const VECTORS: &str = "p";
 
 /// Name of the parameter that holds what the store rescales channels by.
 pub const RECORDS: &str = "q";
+
+/// The type of a design's activations.
+pub fn activation(design: &Design) -> DType {
+    operand(design.inp_bits(), design.has(Feature::SignInp))
+}
+
+/// The type of a design's weights.
+pub fn weight(design: &Design) -> DType {
+    operand(design.wgt_bits(), design.has(Feature::SignWgt))
+}
+
+fn operand(bits: u32, sign: bool) -> DType {
+    match sign {
+        true => DType::S1,
+        false => DType::of_bits(bits).expect("a design's width"),
+    }
+}
 
 /// The loop variable of `dim` in stage `stage`.
 pub fn name(dim: &str, stage: usize) -> String {
@@ -142,7 +159,7 @@ pub fn append_epilogue(
     }
     let store = Stmt::Assign {
         dst: Access::new("y", to),
-        value: value.cast(DType::of_bits(design.out_bits()).expect("a design's width")),
+        value: value.cast(activation(design)),
     };
     program.body.extend(nest(last, extents, store));
 }

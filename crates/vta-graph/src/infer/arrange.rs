@@ -76,7 +76,11 @@ fn expect_representable(what: &str, value: f32, dtype: DType) -> Result<(), Stri
     };
     // 2^63 and 2^31 round up in `f32`: compare after the (saturating) conversion, exactly.
     let whole = value as i64;
-    if whole as f32 == value && value.abs() < 9.2e18 && (lo..=hi).contains(&whole) {
+    if whole as f32 == value
+        && value.abs() < 9.2e18
+        && (lo..=hi).contains(&whole)
+        && (dtype, whole) != (DType::S1, 0)
+    {
         Ok(())
     } else {
         Err(format!(

@@ -206,6 +206,9 @@ pub(super) fn clip(lo: f32, hi: f32, x: &TensorType) -> Inferred {
             "bounds {lo} and {hi}: they must be numbers and ordered"
         ));
     }
+    if x.dtype == DType::S1 {
+        return Err("operand `x` is of signs, which have no bounds".into());
+    }
     if let Some((min, max)) = x.dtype.range() {
         let whole = |v: f32| v.is_infinite() || v.trunc() == v;
         if !whole(lo) || !whole(hi) || (lo as i64) > max || (hi as i64) < min {

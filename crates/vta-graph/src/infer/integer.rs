@@ -24,7 +24,7 @@ pub(super) fn dequantize(q: &Quant, x: &TensorType) -> Inferred {
 fn check_quant(q: &Quant, dtype: DType, x: &TensorType) -> Result<(), String> {
     if matches!(dtype, DType::F32 | DType::I64 | DType::Bool) {
         return Err(format!(
-            "the quantized type is {dtype}: it must be i32, i8, u8, i4, i2 or i1"
+            "the quantized type is {dtype}: it must be i32, i8, u8, i4, i2, i1 or s1"
         ));
     }
     let n = q.scale.len();

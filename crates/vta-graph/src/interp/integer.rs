@@ -55,8 +55,9 @@ fn wide(x: &Tensor) -> Cow<'_, [i32]> {
     }
 }
 
-/// Values that lie within `dtype`, as its data.
+/// Results that lie within the range of `dtype`, as its data.
 pub(super) fn narrow(dtype: DType, values: impl Iterator<Item = i64>) -> Data {
+    let values = values.map(|v| dtype.settled(v));
     match dtype {
         DType::I32 => Data::I32(values.map(|v| v as i32).collect()),
         DType::U8 => Data::U8(values.map(|v| v as u8).collect()),

@@ -55,7 +55,7 @@ fn indices([n, c, h, w]: [usize; 4]) -> impl Iterator<Item = [usize; 4]> {
     (0..n * c * h * w).map(move |i| [i / (c * h * w), i / (h * w) % c, i / w % h, i % w])
 }
 
-/// An output tensor: `fill` on the border, zero within.
+/// An output tensor: `fill` on the border, zero within, or +1 among signs.
 fn blank(layout: &BlockedLayout, shape: [usize; 4], ty: &TensorType) -> Vec<i8> {
     let at = Blocked::new(layout, shape);
     let [nb, cb, ..] = at.extents;
@@ -63,7 +63,7 @@ fn blank(layout: &BlockedLayout, shape: [usize; 4], ty: &TensorType) -> Vec<i8> 
     let mut y = vec![layout.fill as i8; ty.len()];
     let run = w * layout.batch * layout.lanes;
     for (n, c, row) in indices([nb, cb, h, 1]).map(|[n, c, row, _]| (n, c, row)) {
-        y[at.block(n, c, row + at.top, at.left)..][..run].fill(0);
+        y[at.block(n, c, row + at.top, at.left)..][..run].fill(ty.dtype.settled(0) as i8);
     }
     y
 }
@@ -140,7 +140,8 @@ pub(super) fn vta_conv(c: &PackedConv, operands: &[&Tensor], ty: &TensorType) ->
         }
         let block = to.block(n, o, oy + to.top, ox + to.left);
         for (i, (y, &acc)) in y[block..].iter_mut().zip(&acc).enumerate() {
-            *y = c.requant.apply(acc, o * bo + i % bo) as i8;
+            let result = c.requant.apply(acc, o * bo + i % bo);
+            *y = ty.dtype.settled(result.into()) as i8;
         }
     }
     Data::I8(y)
@@ -194,7 +195,7 @@ pub(super) fn vta_pair(
         let b = &b[block(&from_b, [row.min(rows - 1), column.min(columns - 1)])..];
         let y = &mut y[block(&to, [row, column])..][..len];
         for ((y, &a), &b) in y.iter_mut().zip(a).zip(b) {
-            *y = f(a.into(), b.into()) as i8;
+            *y = ty.dtype.settled(f(a.into(), b.into()).into()) as i8;
         }
     }
     Data::I8(y)
@@ -215,7 +216,7 @@ pub(super) fn vta_piecewise(
         let x = &x[from.block(n, c, row + from.top, column + from.left)..];
         let y = &mut y[to.block(n, c, row + to.top, column + to.left)..][..batch * lanes];
         for (y, &x) in y.iter_mut().zip(x) {
-            *y = map.apply(x.into()) as i8;
+            *y = ty.dtype.settled(map.apply(x.into()).into()) as i8;
         }
     }
     Data::I8(y)
@@ -257,7 +258,8 @@ fn pooled(
                 })
             });
             let value = f(&mut taps, c * lanes + i % lanes);
-            *y = value.expect("a window has a position") as i8;
+            let value = value.expect("a window has a position");
+            *y = ty.dtype.settled(value.into()) as i8;
         }
     }
     Data::I8(y)

@@ -11,8 +11,12 @@ pub(super) fn quantize(q: &Quant, dtype: DType, x: &Tensor) -> Data {
         let (scale, zero_point) = parts.next();
         // The conversion to i64 saturates, and takes NaN to 0.
         y.extend(run.iter().map(|v| {
-            let q = (v / scale).round_ties_even() as i64;
-            q.saturating_add(zero_point).clamp(lo, hi)
+            let q = match dtype {
+                // The nearer of -1 and +1.
+                DType::S1 => (v / scale + zero_point as f32).floor() as i64,
+                _ => ((v / scale).round_ties_even() as i64).saturating_add(zero_point),
+            };
+            q.clamp(lo, hi)
         }));
     }
     narrow(dtype, y.into_iter())

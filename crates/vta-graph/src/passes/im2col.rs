@@ -6,7 +6,7 @@
 //! stride's extents (space to depth). The first takes the fewest products, the others repeat fewer elements.
 
 use super::rewrite::{Rewrite, Rewriter, rewrite};
-use crate::{ConvAttrs, Graph, GraphError, Node, Op, Tensor, ValueId, Window};
+use crate::{ConvAttrs, DType, Graph, GraphError, Node, Op, Tensor, ValueId, Window};
 
 /// What a convolution makes of registers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,7 +57,9 @@ pub fn run(
         };
         let mut least = work([h, w], c, &attrs.window);
         let mut best = None;
-        for arranged in Arranged::all(&attrs.window, extents, out) {
+        let dtypes = [image, node.inputs[1]].map(|v| rw.graph.value(v).ty.dtype);
+        let all = Arranged::all(&attrs.window, extents, out).into_iter();
+        for arranged in all.filter(|a| a.holds(&attrs.window, *zero_point, dtypes)) {
             let channels = c * arranged.patch.iter().product::<usize>();
             let cycles = work(arranged.extents, channels, &arranged.window);
             if cycles < least {
@@ -153,6 +155,13 @@ impl Arranged {
             });
         }
         all
+    }
+
+    /// Whether the types of image and weight have what is put around the image, and among the weights.
+    fn holds(&self, window: &Window, zero_point: i32, [image, weight]: [DType; 2]) -> bool {
+        let pads = window.pads != [0; 4] || self.beyond != [0, 0];
+        let unread = (0..2).any(|i| self.patch[i] * self.window.kernel[i] > window.kernel[i]);
+        (!pads || image.holds(zero_point.into())) && (!unread || weight.holds(0))
     }
 
     fn rewrite(

@@ -30,6 +30,8 @@ pub struct Registers {
     pub block_in: usize,
     /// Output lanes.
     pub block_out: usize,
+    /// Type of weights.
+    pub weight: DType,
     /// What a LOAD pads with.
     pub padding: Padding,
 }
@@ -172,7 +174,7 @@ pub fn max_pool_fill(
         .map(|(_, zero_point)| zero_point);
     match zero_points.next().filter(|_| padding != Padding::Any) {
         Some(zero_point) => (i64::from(zero_point) <= low).then_some(zero_point),
-        None => i32::try_from(low.min(0)).ok(),
+        None => i32::try_from(graph.value(x).ty.dtype.settled(low.min(0))).ok(),
     }
 }
 
@@ -247,6 +249,14 @@ impl Packer<'_> {
         Ok((id, layout))
     }
 
+    /// What is read beyond `x`, stored or not, by an operator that wants `value` around it.
+    fn pad(&self, x: ValueId, pads: [usize; 4], value: i32) -> i32 {
+        match pads {
+            [0, 0, 0, 0] => self.old.value(x).ty.dtype.settled(0) as i32,
+            _ => self.regs.padding.of(value),
+        }
+    }
+
     fn host(&mut self, node: &Node) -> Result<(), GraphError> {
         let inputs = node
             .inputs
@@ -315,7 +325,7 @@ impl Packer<'_> {
             in_shape: four(&self.old.value(conv.inputs[0]).ty)?,
             out_shape: four(&self.old.value(node.output).ty)?,
             window: attrs.window.clone(),
-            pad: self.regs.padding.of(*zero_point),
+            pad: self.pad(conv.inputs[0], attrs.window.pads, *zero_point),
             groups: attrs.groups,
             in_layout,
             out_layout: out_layout.clone(),
@@ -323,9 +333,15 @@ impl Packer<'_> {
             residual: None,
             pool,
         };
+        if self.regs.weight == DType::S1 {
+            let lanes = odd_lane(&attrs.window, packed.in_shape[1], self.regs.block_in);
+            let lane = lanes * self.old.value(conv.inputs[0]).ty.dtype.settled(0);
+            let all = vec![lane; sums.len()];
+            packed.requant = fold_zero_point(&packed.requant, &all, 1, block, &node.name)?;
+        }
         let w = self.new.add_constant(
             &format!("{}.packed", self.old.value(conv.inputs[1]).name),
-            pack_weight(weight, &packed),
+            pack_weight(weight, &packed, self.regs.weight),
         );
         let mut inputs = vec![x, w];
         if let Some((addend, mult, zero_point)) = residual {
@@ -333,7 +349,7 @@ impl Packer<'_> {
             packed.requant =
                 fold_zero_point(&packed.requant, &sums, zero_point, block, &node.name)?;
             let (addend, layout) = self.packed(addend, block)?;
-            let diagonal = diagonal_weight(&sums, weight.dtype(), block);
+            let diagonal = diagonal_weight(&sums, self.regs.weight, block);
             let name = format!("{}.residual", self.old.value(node.output).name);
             inputs.extend([addend, self.new.add_constant(&name, diagonal)]);
             packed.residual = Some(layout);
@@ -435,7 +451,7 @@ impl Packer<'_> {
             in_shape: four(&self.old.value(input).ty)?,
             out_shape: four(&self.old.value(output).ty)?,
             window: pool.whole_window(),
-            pad: self.regs.padding.of(pad),
+            pad: self.pad(input, pool.whole_window().pads, pad),
             in_layout,
             out_layout: self.layout(output, self.regs.block_out),
         };
@@ -475,9 +491,16 @@ pub fn channel_sums(weight: &Tensor) -> Vec<i64> {
     values.chunks(each.max(1)).map(|c| c.iter().sum()).collect()
 }
 
-/// `[O, I/groups, KH, KW]` to the weight of `conv`: zero where a block reaches past the channels,
-/// and between channels of different groups.
-fn pack_weight(weight: &Tensor, conv: &PackedConv) -> Tensor {
+/// Of signs, which have no 0, those of lanes without a channel cancel out in pairs. Of how many weights of an
+/// output channel there is no other: one at each position of the window, +1, if such lanes are odd in number.
+pub fn odd_lane(window: &Window, channels: usize, block_in: usize) -> i64 {
+    let unread = channels.next_multiple_of(block_in) - channels;
+    (unread % 2 * window.kernel.iter().product::<usize>()) as i64
+}
+
+/// `[O, I/groups, KH, KW]` to the weight of `conv`, of `dtype`: zero where a block reaches past the channels,
+/// and between channels of different groups; signs past the channels are those of [`odd_lane`].
+fn pack_weight(weight: &Tensor, conv: &PackedConv, dtype: DType) -> Tensor {
     let [o, i, kh, kw] = weight.shape()[..] else {
         unreachable!("weights have rank 4")
     };
@@ -486,6 +509,10 @@ fn pack_weight(weight: &Tensor, conv: &PackedConv) -> Tensor {
     let [group_in, group_out] = conv.group_blocks();
     let shape = vec![o.div_ceil(bo), group_in, kh, kw, bo, bi];
     let mut out = vec![0i64; shape.iter().product()];
+    if dtype == DType::S1 {
+        let sign = |lane: usize| if (bi - lane) % 2 == 1 { 1 } else { -1 };
+        (out.iter_mut().enumerate()).for_each(|(at, w)| *w = sign(at % bi));
+    }
     for oc in 0..o {
         let first_channel = oc / (o / conv.groups) * i;
         let first_block = oc / bo / group_out * group_in;
@@ -498,7 +525,7 @@ fn pack_weight(weight: &Tensor, conv: &PackedConv) -> Tensor {
             }
         }
     }
-    Tensor::from_ints(weight.dtype(), shape, &out)
+    Tensor::from_ints(dtype, shape, &out)
 }
 
 /// One factor a channel of the given one or as many.

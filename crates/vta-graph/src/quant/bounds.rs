@@ -38,8 +38,11 @@ pub fn value_bounds(graph: &Graph) -> Vec<Option<Interval>> {
                 let term = accumulated(mult, *zero_point, x).into_iter().reduce(hull)?;
                 within_sums((sums.0 + term.0, sums.1 + term.1))
             }),
-            Op::Requantize(r, _) => at(0).map(|x| requantized(r, x)),
-            Op::QAdd(e, _) => at(0).zip(at(1)).map(|(a, b)| {
+            Op::Requantize(r, dtype) => at(0).map(|x| {
+                let (lo, hi) = requantized(r, x);
+                (dtype.settled(lo), dtype.settled(hi))
+            }),
+            Op::QAdd(e, dtype) => at(0).zip(at(1)).map(|(a, b)| {
                 let times = |(lo, hi): Interval, m: i32| {
                     let (p, q) = (
                         i128::from(lo) * i128::from(m),
@@ -50,27 +53,30 @@ pub fn value_bounds(graph: &Graph) -> Vec<Option<Interval>> {
                 let (a, b) = (times(a, e.mult_a), times(b, e.mult_b));
                 let y = |sum: i128| {
                     let y = (sum + i128::from(e.add)) >> e.shift;
-                    y.clamp(e.lo.into(), e.hi.into()) as i64
+                    dtype.settled(y.clamp(e.lo.into(), e.hi.into()) as i64)
                 };
                 (y(a.0 + b.0), y(a.1 + b.1))
             }),
-            Op::QMul(e, _) => at(0).zip(at(1)).map(|(a, b)| {
+            Op::QMul(e, dtype) => at(0).zip(at(1)).map(|(a, b)| {
                 let z = i128::from(e.zero_point);
                 let (low, high) = spanned(&e.gate, b);
                 let ends = [i128::from(a.0) - z, i128::from(a.1) - z];
                 let products = ends.into_iter().flat_map(|a| [a * low, a * high]);
                 let y = |product: i128| {
                     let y = (product + i128::from(e.add)) >> e.shift;
-                    y.clamp(e.lo.into(), e.hi.into()) as i64
+                    dtype.settled(y.clamp(e.lo.into(), e.hi.into()) as i64)
                 };
                 products
                     .map(|p| (y(p), y(p)))
                     .reduce(hull)
                     .expect("four ends")
             }),
-            Op::QPiecewise(p, _) => at(0).map(|x| {
+            Op::QPiecewise(p, dtype) => at(0).map(|x| {
                 let (low, high) = spanned(&p.function, x);
-                let y = |sum: i128| (sum >> p.shift).clamp(p.lo.into(), p.hi.into()) as i64;
+                let y = |sum: i128| {
+                    let y = (sum >> p.shift).clamp(p.lo.into(), p.hi.into());
+                    dtype.settled(y as i64)
+                };
                 (y(low), y(high))
             }),
             Op::Clip { lo, hi } => at(0).map(|(min, max)| {

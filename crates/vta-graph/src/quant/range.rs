@@ -58,11 +58,20 @@ pub(super) fn choose(
     }
 }
 
-/// Scale and zero point of integers that cover `lo..hi`, zero among them exactly.
+/// Scale and zero point of integers that cover `lo..hi`, zero among them exactly; of signs it is one only where it is an end
+/// of the interval.
 pub(super) fn params(lo: f32, hi: f32, scheme: Scheme, dtype: DType) -> Quant {
     let (qmin, qmax) = dtype.range().expect("an integer type");
     let (lo, hi) = (lo.min(0.0), hi.max(0.0));
     let usable = |scale: f32| if scale.is_normal() { scale } else { 1.0 };
+    if dtype == DType::S1 {
+        let (scale, zero_point) = match scheme {
+            Scheme::Asymmetric if lo == 0.0 => (hi / 2.0, -1),
+            Scheme::Asymmetric if hi == 0.0 => (-lo / 2.0, 1),
+            _ => (hi.max(-lo), 0),
+        };
+        return Quant::per_tensor(usable(scale), zero_point);
+    }
     match scheme {
         Scheme::Symmetric => {
             // A 1-bit integer has no positive value: 1 is the magnitude of its negative one.

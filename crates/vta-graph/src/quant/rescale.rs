@@ -28,6 +28,10 @@ pub(crate) struct Output {
 /// saturated to `dtype`: as `quantize` does.
 pub(crate) fn round_to(x: f32, scale: f32, zero_point: i32, dtype: DType) -> i32 {
     let (lo, hi) = dtype.range().expect("an integer type");
+    if dtype == DType::S1 {
+        let nearer = (x / scale + zero_point as f32).floor();
+        return dtype.settled(nearer.clamp(lo as f32, hi as f32) as i64) as i32;
+    }
     let q = f64::from((x / scale).round_ties_even()) + f64::from(zero_point);
     q.clamp(lo as f64, hi as f64) as i32
 }
@@ -57,7 +61,12 @@ pub(crate) fn requant_shift(
 
 /// Scaling by `ratio`, after which `offset` is added, in units of the result; each is one
 /// value or one for each channel.
+///
+/// A sign takes no scaling: what is added to a sum is where it changes.
 pub(crate) fn requant(target: &QuantTarget, ratio: &[f64], offset: &[f64], out: Output) -> Requant {
+    if out.dtype == DType::S1 {
+        return threshold(ratio, offset, out);
+    }
     let shift = requant_shift(target, ratio, offset, out);
     let mult = |r: &f64| (r * exp2(shift)).round().min(f64::from(i32::MAX)) as i32;
     let base = half(shift) + (i64::from(out.zero_point) << shift);
@@ -69,6 +78,24 @@ pub(crate) fn requant(target: &QuantTarget, ratio: &[f64], offset: &[f64], out: 
         mult: ratio.iter().map(mult).collect(),
         add: offset.iter().map(|o| add(o).clamp(-limit, limit)).collect(),
         shift,
+        lo: out.lo,
+        hi: out.hi,
+    }
+}
+
+/// The sign of `x * ratio + offset`, zero point included, for integers `x`.
+fn threshold(ratio: &[f64], offset: &[f64], out: Output) -> Requant {
+    const FAR: f64 = 4e18;
+    let each = |v: &[f64], c: usize| v[c.min(v.len() - 1)];
+    let channels = ratio.len().max(offset.len());
+    let add = (0..channels).map(|c| {
+        let real = (each(offset, c) + f64::from(out.zero_point)) / each(ratio, c);
+        real.floor().clamp(-FAR, FAR) as i64
+    });
+    Requant {
+        mult: vec![1],
+        add: add.collect(),
+        shift: 0,
         lo: out.lo,
         hi: out.hi,
     }
@@ -99,7 +126,11 @@ pub(crate) fn add_epilogue(
                 whole.max(1) * x.ratio.signum() as i64
             };
             let (mult_a, mult_b) = (mult(a), mult(b));
-            let add = half(shift) + (i64::from(out.zero_point) << shift)
+            let half = match out.dtype {
+                DType::S1 => 0,
+                _ => half(shift),
+            };
+            let add = half + (i64::from(out.zero_point) << shift)
                 - mult_a * i64::from(a.zero_point)
                 - mult_b * i64::from(b.zero_point);
             let (most_a, most_b) = (mult_a.abs(), mult_b.abs());
@@ -148,7 +179,7 @@ mod tests {
             inp_bits: 1 << i,
             wgt_bits: 1 << w,
             acc_bits: 1 << a,
-            residuals: false,
+            ..QuantTarget::default()
         })
     }
 

@@ -15,6 +15,10 @@ pub struct QuantTarget {
     pub wgt_bits: u32,
     /// Accumulators, at most 32.
     pub acc_bits: u32,
+    /// Whether activations, of 1 bit then, are signs.
+    pub sign_inp: bool,
+    /// Whether weights, of 1 bit then, are signs.
+    pub sign_wgt: bool,
     /// Whether activations can be added to sums: by weights on the diagonal of a square tile.
     pub residuals: bool,
 }
@@ -26,6 +30,8 @@ impl Default for QuantTarget {
             inp_bits: 8,
             wgt_bits: 8,
             acc_bits: 32,
+            sign_inp: false,
+            sign_wgt: false,
             residuals: true,
         }
     }
@@ -34,12 +40,12 @@ impl Default for QuantTarget {
 impl QuantTarget {
     /// Type of activations; `None` if there is none of that width.
     pub fn activation(&self) -> Option<DType> {
-        DType::signed(self.inp_bits).filter(|d| d.is_narrow())
+        narrow(self.inp_bits, self.sign_inp)
     }
 
     /// Type of weights; `None` if there is none of that width.
     pub fn weight(&self) -> Option<DType> {
-        DType::signed(self.wgt_bits).filter(|d| d.is_narrow())
+        narrow(self.wgt_bits, self.sign_wgt)
     }
 
     /// Largest value of an accumulator.
@@ -59,5 +65,12 @@ impl QuantTarget {
         let (lo, hi) = out.range().expect("an integer type");
         let magnitude = (hi + 1).max(-lo) as u64;
         (self.acc_bits - 1).saturating_sub(magnitude.ilog2() + 1)
+    }
+}
+
+fn narrow(bits: u32, sign: bool) -> Option<DType> {
+    match (bits, sign) {
+        (1, true) => Some(DType::S1),
+        _ => DType::signed(bits).filter(|d| d.is_narrow()),
     }
 }

@@ -127,8 +127,11 @@ pub(super) fn to_integers(weight: &Tensor, scales: &[f32], dtype: DType) -> (Ten
     )
 }
 
-/// The nearest integer of `dtype`, an even one where two are.
+/// The nearest integer of `dtype`, an even one where two are; of signs that of `w`, of 0 that is +1.
 fn round(w: f32, scale: f64, dtype: DType) -> f64 {
+    if dtype == DType::S1 {
+        return if w < 0.0 { -1.0 } else { 1.0 };
+    }
     // From here on numbers have no fraction: an addition rounds as the processor does, in vectors.
     const WHOLE: f64 = (3u64 << 51) as f64;
     let (lo, hi) = dtype.range().expect("an integer type");
@@ -153,6 +156,10 @@ fn best_scale(row: &[f32], dtype: DType) -> f64 {
     let whole = largest(row) / steps(dtype);
     if whole == 0.0 {
         return f64::from(f32::MIN_POSITIVE);
+    }
+    if dtype == DType::S1 {
+        // Of all scales of signs the mean magnitude has the least squared error (Rastegari et al., "XNOR-Net", 2016).
+        return row.iter().map(|w| f64::from(w.abs())).sum::<f64>() / row.len() as f64;
     }
     let error = |scale| squared_error(row, scale, dtype);
     let candidates = (STEPS / 4..=STEPS)

@@ -106,6 +106,7 @@ impl Dice {
                 let (lo, hi) = (lo.max(-1 << 31), hi.min((1 << 31) - 1));
                 let v: Vec<i64> = (0..n)
                     .map(|_| lo + i64::from(next()) * 2 % (hi - lo + 1))
+                    .map(|v| if dtype.holds(v) { v } else { hi })
                     .collect();
                 Tensor::from_ints(dtype, ty.shape, &v)
             }

@@ -173,7 +173,7 @@ struct Builder<'a> {
 
 impl Builder<'_> {
     fn narrow(&self) -> DType {
-        DType::signed(self.target.inp_bits).expect("a width")
+        self.target.activation().expect("a width")
     }
 
     fn input(&mut self, shape: [usize; 4]) {
@@ -209,9 +209,14 @@ impl Builder<'_> {
     }
 
     fn weights<const N: usize>(&mut self, shape: [usize; N], n: &mut Numbers) -> ValueId {
-        let dtype = DType::signed(self.target.wgt_bits).expect("a width");
+        let dtype = self.target.weight().expect("a width");
         let (low, high) = dtype.range().expect("integers");
-        let values = n.many(shape.iter().product(), low, high);
+        let mut values = n.many(shape.iter().product(), low, high);
+        values.iter_mut().for_each(|v| {
+            if !dtype.holds(*v) {
+                *v = high;
+            }
+        });
         let tensor = Tensor::from_ints(dtype, shape, &values);
         self.graph.add_constant("w", tensor)
     }
@@ -313,7 +318,7 @@ impl Builder<'_> {
                 let op = Op::Pad {
                     before: vec![0, 0, top, left],
                     after: vec![0, 0, bottom, right],
-                    value: new as f32,
+                    value: self.narrow().settled(new.into()) as f32,
                 };
                 (self.node(op, &[x])?, zero_point)
             }

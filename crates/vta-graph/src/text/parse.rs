@@ -203,7 +203,7 @@ fn decimal(dtype: DType, lexer: &mut Lexer<'_>) -> Result<Data, Reason> {
         DType::I64 => Data::I64(items(lexer, |l| l.parse("a 64-bit integer"))?),
         DType::I32 => Data::I32(items(lexer, |l| l.parse("a 32-bit integer"))?),
         DType::U8 | DType::Bool => Data::U8(items(lexer, |l| l.parse("0 to 255"))?),
-        DType::I8 | DType::I4 | DType::I2 | DType::I1 => {
+        DType::I8 | DType::I4 | DType::I2 | DType::I1 | DType::S1 => {
             Data::I8(items(lexer, |l| l.parse("-128 to 127"))?)
         }
     })
@@ -244,7 +244,7 @@ fn from_hex(dtype: DType, digits: &str) -> Result<Data, Reason> {
         DType::I64 => Data::I64(elements(&bytes, i64::from_le_bytes)?),
         DType::I32 => Data::I32(elements(&bytes, i32::from_le_bytes)?),
         DType::U8 | DType::Bool => Data::U8(bytes),
-        DType::I8 | DType::I4 | DType::I2 | DType::I1 => {
+        DType::I8 | DType::I4 | DType::I2 | DType::I1 | DType::S1 => {
             Data::I8(elements(&bytes, i8::from_le_bytes)?)
         }
     })

@@ -50,10 +50,18 @@ pub fn print_ranges(file: &RangesFile) -> String {
         inp_bits,
         wgt_bits,
         acc_bits,
+        sign_inp,
+        sign_wgt,
         residuals,
     } = target;
-    let sums = if *residuals { " residuals" } else { "" };
-    writeln!(out, "\n  widths {inp_bits} {wgt_bits} {acc_bits}{sums}").expect("a string takes all");
+    let words = [
+        (sign_inp, " sign_inp"),
+        (sign_wgt, " sign_wgt"),
+        (residuals, " residuals"),
+    ];
+    let words: String = words.iter().filter(|(is, _)| **is).map(|w| w.1).collect();
+    writeln!(out, "\n  widths {inp_bits} {wgt_bits} {acc_bits}{words}")
+        .expect("a string takes all");
     for value in values {
         out.push_str("  value ");
         print_name(&value.name, &mut out);
@@ -122,6 +130,8 @@ fn file(lexer: &mut Lexer<'_>) -> Result<RangesFile, Reason> {
         inp_bits: bits()?,
         wgt_bits: bits()?,
         acc_bits: bits()?,
+        sign_inp: lexer.take("sign_inp"),
+        sign_wgt: lexer.take("sign_wgt"),
         residuals: lexer.take("residuals"),
     };
     if !(1..=32).contains(&target.acc_bits) {

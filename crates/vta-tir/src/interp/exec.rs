@@ -222,7 +222,12 @@ impl<'a> Machine<'a> {
                         constant(&requantized(Value::Const(value.into()), word))
                     }
                 };
+                let from = self.memories[src.buffer].dtype;
                 let memory = &mut self.memories[dst.buffer];
+                let cut = from != DType::S1 && memory.dtype == DType::S1;
+                if cut && !matches!(value, -1 | 0) {
+                    return Err(format!("a sign is stored of -1 or 0, not of {value}"));
+                }
                 memory.data[target + lane] = memory.dtype.wrap(value);
             }
             // The next step of the box, last dimension fastest.

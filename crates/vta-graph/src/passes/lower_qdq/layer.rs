@@ -3,7 +3,7 @@
 use super::{Lowered, Lowering, Scale, dequantized, refuse};
 use crate::passes::rewrite::{Rewrite, Rewriter};
 use crate::quant::{RESIDUAL_MIN, requant, requant_shift};
-use crate::{Node, Op, Tensor, ValueId};
+use crate::{DType, Node, Op, Tensor, ValueId};
 
 /// Steps of the result to one of the sum from which rounding a bias to the latter shows.
 const COARSE: f64 = 1.0 / 16.0;
@@ -132,10 +132,15 @@ impl Lowering<'_> {
         for (c, &b) in bias.iter().enumerate() {
             let sum = (b / unit(c)).round();
             let mult = unit(c) / result * f64::from(shift).exp2();
-            let lost = mult < few_bits && shift == self.target.max_shift(out.dtype);
+            // Where a sign changes is exact in the addend.
+            let lost = out.dtype == DType::S1
+                || mult < few_bits && shift == self.target.max_shift(out.dtype);
             if lost || sum.abs() > (self.target.acc_max() / 2) as f64 {
                 // Beyond this the result saturates in any case.
-                offset[c] = (b / result).clamp(-reach - zero, reach - zero);
+                offset[c] = match out.dtype {
+                    DType::S1 => b / result,
+                    _ => (b / result).clamp(-reach - zero, reach - zero),
+                };
             } else {
                 integers[c] = sum as i32;
                 if unit(c) > COARSE * result {
