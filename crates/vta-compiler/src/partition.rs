@@ -144,6 +144,15 @@ pub fn partition(graph: &Graph, design: &Design, options: &CompileOptions) -> Pa
                     out.host.insert(id, why);
                 }
             },
+            Op::Slice { .. } => match slice(graph, node, &out.chosen, &ranges, design) {
+                Ok(steps) => {
+                    out.chosen.push(id);
+                    out.selected.insert(id, Selected::Pool(steps));
+                }
+                Err(why) => {
+                    out.host.insert(id, why);
+                }
+            },
             Op::QAdd(..) | Op::QMul(..) | Op::QPiecewise(..) => {
                 match elementwise(graph, node, &ranges, design) {
                     Ok(steps) => {
@@ -177,8 +186,7 @@ pub fn host_reason(op: &Op) -> &'static str {
         | Op::Transpose { .. }
         | Op::Concat { .. }
         | Op::Pad { .. }
-        | Op::Im2col { .. }
-        | Op::Slice { .. } => "arrangement of elements has no accelerator schedule",
+        | Op::Im2col { .. } => "arrangement of elements has no accelerator schedule",
         Op::QDense(_) => "its sums are not requantized alone, or its shape is not rank 2",
         Op::Requantize(..) | Op::QAccumulate { .. } => "it follows an operator of the host",
         _ => "float arithmetic",
@@ -651,6 +659,35 @@ fn pool(
         out_layout: layout,
     };
     Ok((packed, range))
+}
+
+/// The copy of some of the rows and columns of an activation: sums over windows of one position.
+fn slice(
+    graph: &Graph,
+    node: &Node,
+    chosen: &[NodeId],
+    ranges: &[Option<Interval>],
+    design: &Design,
+) -> Result<PoolSteps, String> {
+    let (Op::Slice { start, end, step }, x) = (&node.op, node.inputs[0]) else {
+        unreachable!("a slice")
+    };
+    let [n, c, ..] = four(graph, x)?;
+    let whole = |axis: usize, extent: usize| (start[axis], end[axis], step[axis]) == (0, extent, 1);
+    if !whole(0, n) || !whole(1, c) {
+        return Err("it takes some of the images or channels".to_string());
+    }
+    if !chosen.iter().any(|&id| graph.node(id).output == x) {
+        return Err("its operand is made on the host".to_string());
+    }
+    let mut attrs = PoolAttrs::unit();
+    attrs.window.stride = [step[2], step[3]];
+    let (mut packed, range) = pool(graph, node, &attrs, ranges, design)?;
+    (packed.in_shape[2], packed.in_shape[3]) = (end[2] - start[2], end[3] - start[3]);
+    let same = pack::copy_requant(graph.value(x).ty.dtype, c, design.block_out());
+    let steps = PoolSteps::sum(&same, &vec![range; same.mult.len()], design)?;
+    runs_pool(&packed, &steps, design)?;
+    Ok(steps)
 }
 
 /// Whether the design has the operations of a pooling, and room for a tile of it.

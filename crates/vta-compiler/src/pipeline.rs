@@ -70,6 +70,8 @@ pub fn compile_watched(
     let passes: &[&str] = match options.offload {
         Offload::All => &[
             "dense_to_conv",
+            "slice_to_conv",
+            "pad_to_conv",
             "rescale_to_pool",
             "part_concats",
             "fold_bias",

@@ -17,10 +17,12 @@ pub mod fold_constants;
 pub mod im2col;
 pub mod lower_qdq;
 pub mod pack;
+pub mod pad_to_conv;
 pub mod part_concats;
 pub mod pool_sums;
 pub mod rescale_to_pool;
 pub mod sink_transposes;
+pub mod slice_to_conv;
 pub mod unsigned_to_signed;
 
 pub use lower_qdq::Island;
@@ -85,6 +87,16 @@ pub const ALL: &[Pass] = &[
         name: "fold_bias",
         doc: "move the bias of a quantized convolution into its requantization",
         run: fold_bias::run,
+    },
+    Pass {
+        name: "slice_to_conv",
+        doc: "make a slice of channels a convolution with weights of 1",
+        run: slice_to_conv::run,
+    },
+    Pass {
+        name: "pad_to_conv",
+        doc: "make rows and columns around integers the padding of a convolution",
+        run: pad_to_conv::run,
     },
     Pass {
         name: "rescale_to_pool",

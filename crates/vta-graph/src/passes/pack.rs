@@ -65,7 +65,7 @@ impl Padding {
 /// A chosen `qconv` has a constant weight, no bias, and as its only reader a chosen `requantize`,
 /// or a chosen `qaccumulate` or `max_pool` with such a reader; a chosen `qsum_pool` has such a reader; a chosen `qadd`, `qmul` or `qpiecewise` has rank 4; the input of
 /// a chosen `max_pool` with padding has a [`max_pool_fill`]; a chosen `concat` joins channels of whole blocks but for
-/// its last operand, and is not [`unshareable`].
+/// its last operand, and is not [`unshareable`]; a chosen `slice` is one of rows and columns.
 pub fn run(
     graph: &mut Graph,
     chosen: &[NodeId],
@@ -106,6 +106,7 @@ pub fn run(
             }
             Op::QPiecewise(map, dtype) if is_chosen => p.piecewise(node, map, *dtype)?,
             Op::Concat { .. } if is_chosen => p.concat(node)?,
+            Op::Slice { start, end, step } if is_chosen => p.slice(node, start, end, step)?,
             _ => p.host(node)?,
         }
         if is_chosen && !is_sums(&old, node) {
@@ -438,6 +439,30 @@ impl Packer<'_> {
         self.accelerated(&node.name, op, dtype, &[x], node.output, layout)
     }
 
+    /// Some of the rows and columns: what lies around them is a border that no window reaches.
+    fn slice(
+        &mut self,
+        node: &Node,
+        start: &[usize],
+        end: &[usize],
+        step: &[usize],
+    ) -> Result<(), GraphError> {
+        let (input, mut pool) = (node.inputs[0], PoolAttrs::unit());
+        pool.window.stride = [step[2], step[3]];
+        let (x, mut packed) = self.pool(input, node.output, &pool, 0)?;
+        let [n, c, h, w] = packed.in_shape;
+        packed.in_shape = [n, c, end[2] - start[2], end[3] - start[3]];
+        let cut = [start[2], start[3], h - end[2], w - end[3]];
+        for (border, cut) in packed.in_layout.border.iter_mut().zip(cut) {
+            *border += cut;
+        }
+        let dtype = self.old.value(node.output).ty.dtype;
+        let same = copy_requant(dtype, c, self.regs.block_out);
+        let layout = packed.out_layout.clone();
+        let op = Op::VtaSumPool(packed, same);
+        self.accelerated(&node.name, op, dtype, &[x], node.output, layout)
+    }
+
     /// The packed input, and the packed window over it, which wants `pad` around it.
     fn pool(
         &mut self,
@@ -592,6 +617,19 @@ pub fn fold_zero_point(
         add,
         ..requant.clone()
     })
+}
+
+/// What follows sums that are the values themselves.
+pub fn copy_requant(dtype: DType, channels: usize, block: usize) -> Requant {
+    let (lo, hi) = dtype.range().expect("narrow");
+    let lanes = channels.div_ceil(block) * block;
+    Requant {
+        mult: vec![1; lanes],
+        add: vec![0; lanes],
+        shift: 0,
+        lo: lo as i32,
+        hi: hi as i32,
+    }
 }
 
 /// What follows the sums of a `qsum_pool` over `window` as stored: [`fold_zero_point`] with a

@@ -330,7 +330,9 @@ impl Builder<'_> {
                 let start = [&[0], start.get(1..)?].concat();
                 let op = Op::Slice {
                     end: shape.clone(),
-                    step: vec![1; shape.len()],
+                    step: (shape.iter().enumerate())
+                        .map(|(axis, _)| if axis < 2 { 1 } else { l.stride[axis - 2] })
+                        .collect(),
                     start,
                 };
                 (self.node(op, &[x])?, zero_point)
