@@ -77,6 +77,7 @@ impl LoopNest {
     fn bound(&self, mut affine: Affine, keep: usize, up: bool, budget: &mut u32) -> Option<Affine> {
         loop {
             *budget = budget.checked_sub(1)?;
+            affine = joined(affine)?;
             let Some(position) = self
                 .innermost(&affine)?
                 .filter(|position| *position >= keep)
@@ -89,9 +90,14 @@ impl LoopNest {
                 affine = affine.to_expr().substitute(var, &0.into()).as_affine();
                 continue;
             }
-            let opaque = affine
+            let mut opaque: Vec<_> = affine
                 .terms()
-                .find(|(term, _)| !matches!(term, Expr::Var(_)) && term.mentions(var));
+                .filter(|(term, _)| !matches!(term, Expr::Var(_)) && term.mentions(var))
+                .collect();
+            // An extent that ends with a tensor cancels against the tile's index while that is whole.
+            opaque
+                .sort_by_key(|(term, _)| !matches!(term, Expr::Bin(ExprOp::Min | ExprOp::Max, ..)));
+            let opaque = opaque.into_iter().next();
             let Some((Expr::Bin(op, a, b), coefficient)) = opaque else {
                 let (rest, coefficient) = affine.without(&Expr::Var(var.clone()));
                 affine = rest;
@@ -126,8 +132,10 @@ impl LoopNest {
                     };
                     return Affine::combine(op, &a, &b);
                 }
-                // d * (a / d) is a less a remainder: tighter than bounding the quotient.
-                ExprOp::FloorDiv if b.as_const().is_some_and(|d| coefficient % d == 0) => {
+                // d * (a / d) is a less a remainder: tighter than bounding the quotient, where that may cancel.
+                ExprOp::FloorDiv
+                    if varies(&rest) && b.as_const().is_some_and(|d| coefficient % d == 0) =>
+                {
                     let (factor, divisor) = (coefficient / b.as_const()?, b.as_const()?);
                     let remainder = if (factor < 0) == up { divisor - 1 } else { 0 };
                     let whole = a.add(&Affine::constant(-remainder))?;
@@ -181,6 +189,28 @@ impl LoopNest {
         }
         known.then_some(innermost)
     }
+}
+
+/// Quotients and remainders of one division as what was divided: `d * (a / d) + a % d` is `a`.
+fn joined(mut affine: Affine) -> Option<Affine> {
+    let remainders: Vec<(Expr, i64)> = affine
+        .terms()
+        .filter(|(term, _)| matches!(term, Expr::Bin(ExprOp::Mod, ..)))
+        .map(|(term, coefficient)| (term.clone(), coefficient))
+        .collect();
+    for (remainder, coefficient) in remainders {
+        let Expr::Bin(_, a, b) = &remainder else {
+            continue;
+        };
+        let quotient = Expr::bin(ExprOp::FloorDiv, (**a).clone(), (**b).clone());
+        let whole = b.as_const().and_then(|d| coefficient.checked_mul(d));
+        let (rest, found) = affine.without(&quotient);
+        if whole == Some(found) {
+            let (rest, _) = rest.without(&remainder);
+            affine = rest.add(&a.as_affine().scale(coefficient)?)?;
+        }
+    }
+    Some(affine)
 }
 
 #[cfg(test)]

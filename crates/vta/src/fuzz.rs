@@ -1,5 +1,8 @@
 //! Random networks, each in the integer interpreter and on two simulated devices: whatever differs is a bug.
 
+mod operators;
+mod schedules;
+
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -15,6 +18,8 @@ use vta_graph::{Graph, Op, Tensor, interp};
 use vta_isa::Design;
 use vta_program::{Place, Program};
 use vta_sim::{MemoryModel, Order};
+
+pub use schedules::{ScheduleDifference, ScheduleRuns, Schedules};
 
 use crate::{Calibration, DeviceKind, Devices, Error, Model, Module, Options, Progress, Result};
 
@@ -229,19 +234,25 @@ pub fn rerun(network: &str, design: &Design, seeds: Range<u64>) -> Result<Runs> 
     Ok(runs)
 }
 
-/// One network on one design; a panic is a failure like others.
+/// One network on one design.
 fn attempt(kind: Kind, mut dice: Dice, design: &Design) -> std::result::Result<Ran, Failure> {
     let mut network = String::new();
-    let run = AssertUnwindSafe(|| {
+    let result = caught(|| {
         let graph = draw(kind, &mut dice, design, &mut network)?;
         agree(&graph, &mut dice, design)
     });
-    let result = catch_unwind(run).unwrap_or_else(|panic| {
+    result.map_err(|what| Failure { what, network })
+}
+
+/// What `run` gives; a panic is a failure like others.
+fn caught<T>(
+    run: impl FnOnce() -> std::result::Result<T, String>,
+) -> std::result::Result<T, String> {
+    catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|panic| {
         let message = panic.downcast_ref::<String>().map(String::as_str);
         let message = message.or(panic.downcast_ref::<&str>().copied());
         Err(format!("it panics: {}", message.unwrap_or_default()))
-    });
-    result.map_err(|what| Failure { what, network })
+    })
 }
 
 /// A network in exact integers, and its text in `network`, before and after quantization.

@@ -1,6 +1,7 @@
-//! Random networks on every design of the hardware's tests; many more are `vta fuzz --networks 2000`.
+//! Random networks and schedules on every design of the hardware's tests; many more are `vta fuzz --networks 2000` and
+//! `vta fuzz --schedules 2000`.
 
-use vta::fuzz::{Fuzz, Kind, rerun};
+use vta::fuzz::{Fuzz, Kind, Schedules, rerun};
 use vta_graph::random::{Dice, integer};
 use vta_graph::text::{self, PrintOptions};
 use vta_isa::{Design, HwConfig};
@@ -60,4 +61,30 @@ fn networks_run_again_from_their_text() {
     assert_eq!(runs.designs.values().sum::<u64>(), 3);
     let error = rerun("graph {", &design, 0..1).unwrap_err();
     assert_eq!(error.kind(), vta::Kind::Input);
+}
+
+#[test]
+fn schedules_keep_what_operators_compute() {
+    let schedules = Schedules::new(designs()).unwrap();
+    let runs = schedules.run(1..61, &());
+    let runs = runs.unwrap_or_else(|d| panic!("{}\n{}", d.what, d.script));
+    assert_eq!(runs.operators.values().sum::<u64>(), 60);
+    // Where what is drawn no longer leads to instructions, this would test little.
+    for operator in ["convolution", "elementwise", "maximum"] {
+        assert!(
+            3 * runs.complete[operator] >= runs.operators[operator],
+            "{runs:?}"
+        );
+    }
+    for primitive in [
+        "double_buffer",
+        "virtual_thread",
+        "tensorize",
+        "dma",
+        "cache_read",
+        "fuse",
+    ] {
+        assert!(runs.primitives.contains_key(primitive), "{runs:?}");
+    }
+    assert!(runs.cycles > 0);
 }

@@ -454,6 +454,11 @@ impl<'a> Walker<'a> {
             ),
             _ => return Ok(false),
         };
+        if let Make::Alu { op, .. } = make {
+            if !self.design.has_alu(op) {
+                return Err(self.form(format!("the ALU of this design lacks {}", op.name())));
+            }
+        }
         let mut nest = Nest {
             base: [0; OPERANDS],
             loops: loops

@@ -1,5 +1,8 @@
 //! `vta fuzz`
 
+mod schedules;
+
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -20,6 +23,10 @@ use crate::parse::number;
 /// The networks branch, have odd shapes and several outputs, and come in floats, with scales of their own and
 /// in integers. They run on the designs of hardware/dv/designs in turn. One that differs is made as small as
 /// it goes and printed, or written with --keep; given as FILE.graph it runs again.
+///
+/// With --schedules, random schedules of random operators instead: whatever primitives are applied, the loop nest computes
+/// the same, and so do both simulators once nothing but instructions is left. One that differs is a file for
+/// `vta schedule`.
 #[derive(Args)]
 pub(super) struct FuzzCommand {
     /// A network in the graph's text form, in exact integers; the seeds are those of its inputs.
@@ -28,6 +35,9 @@ pub(super) struct FuzzCommand {
     /// Networks.
     #[arg(long, value_name = "N", default_value = "100", value_parser = super::cosim::programs)]
     networks: u64,
+    /// Schedules, and no networks.
+    #[arg(long, value_name = "N", conflicts_with_all = ["network", "networks", "kind", "designs"], value_parser = super::cosim::programs)]
+    schedules: Option<u64>,
     /// Seed of the first network; each further one has the next.
     #[arg(long, value_name = "N", default_value = "1", value_parser = number)]
     seed: u64,
@@ -40,8 +50,8 @@ pub(super) struct FuzzCommand {
     /// What the networks come as [default: all of these in turn].
     #[arg(long, value_name = "KIND,..", value_delimiter = ',')]
     kind: Vec<Form>,
-    /// Where a small network that differs goes.
-    #[arg(long, value_name = "FILE.graph")]
+    /// Where a small network or schedule that differs goes.
+    #[arg(long, value_name = "FILE")]
     keep: Option<PathBuf>,
     /// Print JSON.
     #[arg(long)]
@@ -58,11 +68,19 @@ enum Form {
     Integer,
 }
 
+/// A row for each count.
+fn rows(counts: &BTreeMap<String, u64>) -> Vec<Vec<String>> {
+    let row = |(name, n): (&String, &u64)| vec![name.clone(), grouped(*n)];
+    counts.iter().map(row).collect()
+}
+
 impl FuzzCommand {
     pub(super) fn run(self) -> Result<ExitCode> {
-        let end = self.seed.checked_add(self.networks);
+        let end = self
+            .seed
+            .checked_add(self.schedules.unwrap_or(self.networks));
         let end = end.ok_or_else(|| {
-            Error::input("seeds end before 2^64").help("lower --seed or --networks")
+            Error::input("seeds end before 2^64").help("lower --seed, --networks or --schedules")
         })?;
         let seeds = self.seed..end;
         if let (Some(path), Some(config)) = (&self.network, &self.config) {
@@ -73,6 +91,9 @@ impl FuzzCommand {
         if let Some(path) = &self.keep {
             // Not after hours.
             vta::try_write(path)?;
+        }
+        if self.schedules.is_some() {
+            return self.schedules(seeds);
         }
         let fuzz = Fuzz {
             designs: self.designs()?,
@@ -125,10 +146,6 @@ impl FuzzCommand {
         if self.json {
             return output::print_json(&json!({"networks": self.networks, "runs": runs}));
         }
-        let rows = |counts: &std::collections::BTreeMap<String, u64>| -> Vec<Vec<String>> {
-            let row = |(name, n): (&String, &u64)| vec![name.clone(), grouped(*n)];
-            counts.iter().map(row).collect()
-        };
         let mut text = String::new();
         for (headers, counts) in [
             (["design", "networks"], &runs.designs),
