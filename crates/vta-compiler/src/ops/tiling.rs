@@ -117,7 +117,7 @@ pub fn conv_fits(shape: &ConvShape, vectors: usize, design: &Design) -> bool {
     ConvCost {
         shape,
         vectors,
-        stages: 1,
+        stages: resets(design),
         design,
     }
     .fits(&tile)
@@ -138,7 +138,7 @@ pub fn conv(
     let cost = ConvCost {
         shape,
         vectors: epilogue.vectors(),
-        stages: 1 + epilogue.steps.len(),
+        stages: resets(design) + epilogue.steps.len(),
         design,
     };
     let mut fits = Vec::new();
@@ -231,6 +231,11 @@ fn product<A: Copy, B: Copy>(a: &[A], b: &[B]) -> Vec<(A, B)> {
     pairs.collect()
 }
 
+/// Times that an accumulator is made zero before products are added to it.
+fn resets(design: &Design) -> usize {
+    usize::from(!design.has(Feature::GemmOverwrite))
+}
+
 /// Cycles of a convolution with pooled sums before its epilogue: of computation or of loads, whichever are more.
 pub fn pooled_cycles(shape: &ConvShape, pool: &Pooling, tile: &ConvTile, design: &Design) -> u64 {
     let [n, ci, ..] = shape.input;
@@ -239,7 +244,7 @@ pub fn pooled_cycles(shape: &ConvShape, pool: &Pooling, tile: &ConvTile, design:
     let [rows, _] = pool.output;
     let sums = pool.rows(tile.y);
     let registers = rows.div_ceil(tile.y) * sums * ow;
-    let compute = n * co * (registers * (ci * taps + 1) + pool.operations(rows));
+    let compute = n * co * (registers * (ci * taps + resets(design)) + pool.operations(rows));
     let visits = n * co.div_ceil(tile.co) * rows.div_ceil(tile.y);
     let rounds = ci.div_ceil(tile.ci);
     let inp = visits * ci * shape.reach(sums, 0) * shape.reach(ow, 1);
@@ -383,7 +388,7 @@ impl ConvCost<'_> {
 /// and a part of the shorter one, which does not overlap.
 pub fn first_layer(work: &Work, design: &Design) -> usize {
     let steps = if design.has(Feature::RequantStore) {
-        1
+        resets(design)
     } else {
         4
     };
