@@ -28,7 +28,7 @@ def cycles(name, folder):
         if not model.exists():
             vta("zoo", network, "--seed", 1, "-o", model)
         vta("compile", model, "--config", config, "--calib", "synthetic:1", "-o", program)
-        yield json.loads(vta("profile", program, "--latency", 0, "--json"))["cycles"]
+        yield json.loads(vta("profile", program, "--latency", 0, "--json"))["total"]["cycles"]
 
 
 def main():
