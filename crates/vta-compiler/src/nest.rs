@@ -35,7 +35,7 @@ pub fn compile_nest(
     latency_hiding: bool,
 ) -> Result<NestStream, LowerError> {
     let (params, end) = places(nest);
-    let commands = emit::walk(design, nest, &params, End::Low)?;
+    let commands = emit::walk(design, nest, &params, End::Low.into())?;
     vta_tir::verify_on(nest, &schedule::limits(design))?;
     let mut stream = CommandStream::new(design);
     lower::announce(&commands, &mut stream)?;

@@ -11,7 +11,7 @@ use vta_program::{
 };
 
 use crate::arena::{Arena, leaves_segment};
-use crate::emit::{self, Command, Contents, End, Rotation};
+use crate::emit::{Command, Contents, End, Rotation};
 use crate::error::CompileError;
 use crate::lower::{self, Lowered};
 use crate::ops::tiling;
@@ -296,14 +296,12 @@ fn walked(
         let (mut contents, mut rotation) = (Contents::new(design), Rotation::new(design));
         for (&id, end) in operators.zip([End::Low, End::High].into_iter().cycle()) {
             let (nest, params) = (&lowered[&id].scheduled, arena.params(graph, id));
-            let commands = emit::walk(design, nest, &params, end);
+            let commands = rotation.walk(design, nest, &params, end);
             let commands = commands.map_err(|error| CompileError::Lower {
                 node: graph.node(id).name.clone(),
                 source: error.into(),
             })?;
-            let mut commands = contents.preset(commands, lowered[&id].presets);
-            rotation.place(&mut commands);
-            walked.push((id, commands));
+            walked.push((id, contents.preset(commands, lowered[&id].presets)));
         }
         Ok(walked)
     };

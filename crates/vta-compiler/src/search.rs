@@ -16,7 +16,7 @@ use vta_program::{Block2d, CommandStream};
 use vta_tir::schedule::ScheduleError;
 use vta_tir::{Direction, Expr, Param, Program};
 
-use crate::emit::{self, Command, Contents, End, Rotation};
+use crate::emit::{Command, Contents, End, Rotation};
 use crate::lower::{self, LowerError};
 use crate::plan;
 use crate::records::{Key, Record, Records};
@@ -144,14 +144,11 @@ fn cycles(
         }
         params.clone()
     };
-    let first = emit::walk(design, scheduled, &place(&mut Vec::new()), End::Low)?;
-    let second = emit::walk(design, scheduled, &place(&mut made), End::High)?;
     let (mut contents, mut rotation) = (Contents::new(design), Rotation::new(design));
-    let [first, made, second] = [first, made, second].map(|commands| {
-        let mut commands = contents.preset(commands, operator.presets());
-        rotation.place(&mut commands);
-        commands
-    });
+    let first = rotation.walk(design, scheduled, &place(&mut Vec::new()), End::Low)?;
+    let second = rotation.walk(design, scheduled, &place(&mut made), End::High)?;
+    let [first, made, second] =
+        [first, made, second].map(|commands| contents.preset(commands, operator.presets()));
     let mut uops = CommandStream::new(design);
     // Micro-ops come before all else, at least some of them: those of the second time count by their bytes.
     lower::announce(&first, &mut uops)?;

@@ -11,4 +11,4 @@ mod walk;
 pub use fold::Folded;
 pub use preset::Contents;
 pub use rotate::Rotation;
-pub use walk::{Command, EmitError, End, walk};
+pub use walk::{Command, EmitError, End, Places, walk};

@@ -1,57 +1,94 @@
 //! The places of weights: behind those of the operator before.
 //!
 //! Each operator takes the next stretch of the scratchpad, so that weights of several operators to come can be there
-//! already. Where a stretch would end behind the last element, it begins at the first.
+//! already. Where a stretch would end behind the last element, it begins at the first, or ends at the last: whichever
+//! leaves more of the weights before it alone.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
 
 use vta_isa::{Design, GemmMode, MemType};
+use vta_tir::Program;
 
-use super::Command;
+use super::{Command, EmitError, End, Places, walk};
 
-/// Where the next operator's weights begin.
+/// Where the last operator's weights are.
 pub struct Rotation {
-    next: u64,
+    last: Range<u64>,
     depth: u64,
 }
 
 impl Rotation {
-    /// At the first element.
+    /// There are none.
     pub fn new(design: &Design) -> Self {
         Rotation {
-            next: 0,
+            last: 0..0,
             depth: design.depth(MemType::Wgt).into(),
         }
     }
 
-    /// Moves the weights of an operator, which begin at element 0, to their place.
-    pub fn place(&mut self, commands: &mut [Command]) {
-        let ends = commands.iter().map(|command| match command {
-            Command::Load {
-                mem: MemType::Wgt,
-                block,
-            } => block.on_chip().end,
-            Command::Gemm {
-                mode: GemmMode::Accumulate | GemmMode::Overwrite,
-                kernel,
-            } => kernel.reach(2).end,
-            _ => 0,
-        });
-        let size = ends.max().unwrap_or(0) as u64;
-        if self.next + size > self.depth {
-            self.next = 0;
+    /// The commands of a program with its weights in their place; where these begin among those of the program before, the
+    /// second of two places is filled first.
+    ///
+    /// # Errors
+    /// Those of [`walk`].
+    pub fn walk(
+        &mut self,
+        design: &Design,
+        program: &Program,
+        params: &BTreeMap<String, u64>,
+        end: End,
+    ) -> Result<Vec<Command>, EmitError> {
+        let mut commands = walk(design, program, params, end.into())?;
+        let size = commands.iter().map(end_of_weights).max().unwrap_or(0);
+        let last = self.last.clone();
+        let first = if last.end + size <= self.depth {
+            last.end
+        } else if size.saturating_sub(last.start) <= (last.end + size).saturating_sub(self.depth) {
+            0
+        } else {
+            self.depth - size
+        };
+        if last.contains(&first) && first > 0 {
+            let places = Places {
+                end,
+                second_weights_first: true,
+            };
+            commands = walk(design, program, params, places)?;
         }
-        for command in commands {
-            match command {
-                Command::Load {
-                    mem: MemType::Wgt,
-                    block,
-                } => block.sram_base += self.next as u32,
-                Command::Gemm {
-                    mode: GemmMode::Accumulate | GemmMode::Overwrite,
-                    kernel,
-                } => kernel.uops.iter_mut().for_each(|uop| uop[2] += self.next),
-                _ => {}
-            }
-        }
-        self.next += size;
+        commands
+            .iter_mut()
+            .for_each(|command| shift_weights(command, first));
+        self.last = first..first + size;
+        Ok(commands)
+    }
+}
+
+fn end_of_weights(command: &Command) -> u64 {
+    let end = match command {
+        Command::Load {
+            mem: MemType::Wgt,
+            block,
+        } => block.on_chip().end,
+        Command::Gemm {
+            mode: GemmMode::Accumulate | GemmMode::Overwrite,
+            kernel,
+        } => kernel.reach(2).end,
+        _ => 0,
+    };
+    end as u64
+}
+
+fn shift_weights(command: &mut Command, by: u64) {
+    match command {
+        Command::Load {
+            mem: MemType::Wgt,
+            block,
+        } => block.sram_base += by as u32,
+        Command::Gemm {
+            mode: GemmMode::Accumulate | GemmMode::Overwrite,
+            kernel,
+        } => kernel.uops.iter_mut().for_each(|uop| uop[2] += by),
+        _ => {}
     }
 }

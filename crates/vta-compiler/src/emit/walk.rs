@@ -84,14 +84,14 @@ pub fn walk(
     design: &Design,
     program: &Program,
     params: &BTreeMap<String, u64>,
-    end: End,
+    places: Places,
 ) -> Result<Vec<Command>, EmitError> {
     let mut w = Walker {
         design,
         program: &program.name,
         vars: Vec::new(),
         placed: Vec::new(),
-        end,
+        places,
         used: BTreeMap::new(),
         turns: BTreeMap::new(),
         out: Vec::new(),
@@ -116,9 +116,25 @@ pub fn walk(
     })
 }
 
-/// The end of the scratchpads from which a program takes its places, except those of weights, which begin at the first
-/// element. Where one program ends at one and
-/// the next begins at the other, the next can begin early.
+/// Where a program takes its places on chip.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Places {
+    /// The end of the scratchpads, except that of weights, which begin at the first element.
+    pub end: End,
+    /// Whether weights that have two places lie in the second one first.
+    pub second_weights_first: bool,
+}
+
+impl From<End> for Places {
+    fn from(end: End) -> Self {
+        Places {
+            end,
+            second_weights_first: false,
+        }
+    }
+}
+
+/// An end of the scratchpads. Where one program ends at one and the next begins at the other, the next can begin early.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
     /// The first elements.
@@ -140,7 +156,7 @@ struct Walker<'a> {
     program: &'a str,
     vars: Vec<(&'a Name, i64)>,
     placed: Vec<Placed<'a>>,
-    end: End,
+    places: Places,
     used: BTreeMap<Scope, u64>,
     /// Of each allocation with two places: their distance, and which of them is next.
     turns: BTreeMap<&'a Name, (u64, bool)>,
@@ -221,7 +237,8 @@ impl<'a> Walker<'a> {
         let dims = self.extents(buffer.leading())?;
         let size: u64 = dims.iter().product();
         let (needed, turn) = if buffer.double {
-            let (distance, turn) = self.turns.entry(&buffer.name).or_insert((0, false));
+            let second = self.places.second_weights_first && buffer.scope == Scope::Wgt;
+            let (distance, turn) = self.turns.entry(&buffer.name).or_insert((0, second));
             *distance = size.max(*distance);
             *turn = !*turn;
             (2 * *distance, if *turn { 0 } else { *distance })
@@ -241,7 +258,7 @@ impl<'a> Walker<'a> {
             });
         }
         let at = turn
-            + match self.end {
+            + match self.places.end {
                 End::High if buffer.scope != Scope::Wgt => depth - used - needed,
                 End::Low | End::High => used,
             };
