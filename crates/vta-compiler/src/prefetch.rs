@@ -16,8 +16,8 @@ use crate::tokens::{self, Ordered};
 /// Times that weights are moved, each after a timing of its own.
 const ROUNDS: usize = 2;
 
-/// Cycles that a load takes beside those of its elements and the latency.
-const OVERHEAD: u64 = 8;
+/// Cycles that a load takes beside those of its elements and the latency, with a margin for who else is at the bus.
+const OVERHEAD: u64 = 64;
 
 /// The fewest elements that are worth a load of their own.
 const FEWEST: u64 = 4;

@@ -30,7 +30,7 @@ const TIMED: usize = 10;
 const SEVERAL: usize = 6;
 
 /// The part of the bound by which it may miss it then.
-const CLOSE: u64 = 128;
+const CLOSE: u64 = 256;
 
 /// A schedule that an operator can have.
 #[derive(Clone, Debug, PartialEq, Eq)]
