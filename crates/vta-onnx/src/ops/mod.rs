@@ -5,6 +5,7 @@ mod elementwise;
 mod linear;
 mod quant;
 mod shape;
+mod upsample;
 mod window;
 
 use vta_graph::Op;
@@ -27,6 +28,7 @@ const OPS: &[(&str, Handler)] = &[
     ("Constant", shape::constant),
     ("ConstantOfShape", shape::constant_of_shape),
     ("Conv", window::conv),
+    ("ConvTranspose", upsample::conv_transpose),
     ("DequantizeLinear", quant::dequantize),
     ("Div", |i, n| elementwise::binary(i, n, Op::Div)),
     ("Dropout", elementwise::dropout),
@@ -46,6 +48,7 @@ const OPS: &[(&str, Handler)] = &[
     ("ReduceMean", elementwise::reduce_mean),
     ("Relu", |i, n| elementwise::unary(i, n, Op::Relu)),
     ("Reshape", arrange::reshape),
+    ("Resize", upsample::resize),
     ("Shape", shape::shape),
     ("Sigmoid", |i, n| elementwise::unary(i, n, Op::Sigmoid)),
     ("Slice", arrange::slice),
@@ -54,6 +57,7 @@ const OPS: &[(&str, Handler)] = &[
     ("Sub", |i, n| elementwise::binary(i, n, Op::Sub)),
     ("Transpose", arrange::transpose),
     ("Unsqueeze", arrange::unsqueeze),
+    ("Upsample", upsample::resize),
 ];
 
 /// The function that imports an operator.
