@@ -98,7 +98,7 @@ fn nearest_resizing() {
         let shape = [n, c, h * sy, w * sx];
         assert_eq!(y.shape(), shape);
         let (from, to) = (x.as_f32().unwrap(), y.as_f32().unwrap());
-        for i in 0..to.len() {
+        for (i, &value) in to.iter().enumerate() {
             let (column, row) = (i % shape[3], i / shape[3] % shape[2]);
             let (channel, image) = (i / (shape[3] * shape[2]) % c, i / (shape[3] * shape[2] * c));
             assert_eq!(
