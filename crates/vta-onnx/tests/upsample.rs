@@ -102,7 +102,7 @@ fn nearest_resizing() {
             let (column, row) = (i % shape[3], i / shape[3] % shape[2]);
             let (channel, image) = (i / (shape[3] * shape[2]) % c, i / (shape[3] * shape[2] * c));
             assert_eq!(
-                to[i],
+                value,
                 from[at([n, c, h, w], [image, channel, row / sy, column / sx])]
             );
         }
