@@ -71,12 +71,13 @@ pub fn compile_watched(
         Offload::All => &[
             "dense_to_conv",
             "slice_to_conv",
+            "fold_padding",
             "pad_to_conv",
             "rescale_to_pool",
             "part_concats",
             "fold_bias",
         ],
-        _ => &["fold_bias"],
+        _ => &["fold_padding", "fold_bias"],
     };
     passes::run_watched(&mut graph, passes, &mut |pass, graph| {
         watch.graph(pass, graph)

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use prost::Message;
-use vta_graph::{ConvAttrs, DType, Graph, Node, Op, PoolAttrs, Tensor, ValueId, Window};
+use vta_graph::{ConvAttrs, DType, Graph, Node, Op, PoolAttrs, Quant, Tensor, ValueId, Window};
 
 use crate::OnnxError;
 use crate::ops::ceil_extra;
@@ -237,6 +237,8 @@ impl Writer<'_> {
                 }
                 ("Slice", vec![])
             }
+            Op::Quantize(quant, DType::S1) if is_unit(quant) => ("Sign", vec![]),
+            Op::Dequantize(quant) if x.dtype == DType::S1 && is_unit(quant) => ("Identity", vec![]),
             Op::Quantize(quant, dtype) => {
                 let attributes = self.quant(node, quant, *dtype, &mut inputs)?;
                 ("QuantizeLinear", attributes)
@@ -430,4 +432,9 @@ fn ints(name: &str, v: &[usize]) -> AttributeProto {
         ints: v.iter().map(|&x| x as i64).collect(),
         ..attribute(name, attribute_type::INTS)
     }
+}
+
+/// Whether integers stand for themselves.
+fn is_unit(quant: &Quant) -> bool {
+    *quant == Quant::per_tensor(1.0, 0)
 }

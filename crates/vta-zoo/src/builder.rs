@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
-use vta_graph::{ConvAttrs, DType, Graph, Op, Tensor, TensorType, ValueId, Window};
+use vta_graph::{ConvAttrs, DType, Graph, Op, Quant, Tensor, TensorType, ValueId, Window};
 
 /// What the input of a convolution looks like, for weights that keep its output's variance at 1.
 #[derive(Clone, Copy)]
@@ -57,6 +57,11 @@ impl Builder {
     pub(crate) fn finish(mut self, output: ValueId) -> Graph {
         self.graph.outputs.push(output);
         self.graph
+    }
+
+    /// Elements of a value.
+    pub(crate) fn elements(&self, x: ValueId) -> usize {
+        self.graph.value(x).ty.len()
     }
 
     /// Channels of a value.
@@ -138,7 +143,23 @@ impl Builder {
         self.batch_norm(bn_name, y, factors)
     }
 
-    fn batch_norm(&mut self, name: &str, x: ValueId, factors: Range<f32>) -> ValueId {
+    /// Signs of a value, as numbers.
+    pub(crate) fn signs(&mut self, name: &str, x: ValueId) -> ValueId {
+        let unit = Quant::per_tensor(1.0, 0);
+        let signs = self.apply(name, Op::Quantize(unit.clone(), DType::S1), &[x]);
+        self.apply(&format!("{name}.value"), Op::Dequantize(unit), &[signs])
+    }
+
+    /// Weights `[out, ..]` that are one number or its negative, which keeps the variance of signs.
+    pub(crate) fn binary(&mut self, name: &str, shape: &[usize]) -> ValueId {
+        let terms: usize = shape[1..].iter().product();
+        let alpha = 1.0 / (terms as f32).sqrt();
+        let drawn = self.uniform(shape.iter().product(), -1.0..1.0).into_iter();
+        let signs = drawn.map(|v| if v < 0.0 { -alpha } else { alpha });
+        self.parameter(name, "weight", shape, signs.collect())
+    }
+
+    pub(crate) fn batch_norm(&mut self, name: &str, x: ValueId, factors: Range<f32>) -> ValueId {
         let c = self.channels(x);
         let mut inputs = vec![x];
         let parts = [

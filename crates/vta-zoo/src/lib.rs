@@ -4,10 +4,12 @@
 //! compile time, cycles, memory, bit-exactness on large shapes. The architectures are those of
 //! torchvision: one image `f32[1,3,224,224]` in, `f32[1,1000]` logits out, batch normalization
 //! kept as nodes. `resnet8` is that of MLPerf Tiny: `f32[1,3,32,32]` in, `f32[1,10]` out.
+//! `binarynet` is a binarized network of the same types.
 //!
 //! The weights know nothing: they are drawn so that activations stay in a sane range through
 //! all layers, and an accuracy measured on them means nothing.
 
+mod binarynet;
 mod builder;
 mod mobilenet;
 mod resnet;
@@ -24,6 +26,7 @@ pub const NAMES: &[&str] = &[
     "resnet50",
     "resnet101",
     "mobilenet_v2",
+    "binarynet",
 ];
 
 /// The name is none of [`NAMES`].
@@ -50,6 +53,7 @@ pub fn build(name: &str, seed: u64) -> Result<Graph, UnknownNetwork> {
         "resnet50" => resnet::build(b, resnet::Block::Bottleneck, [3, 4, 6, 3]),
         "resnet101" => resnet::build(b, resnet::Block::Bottleneck, [3, 4, 23, 3]),
         "mobilenet_v2" => mobilenet::build(b),
+        "binarynet" => binarynet::build(b),
         _ => {
             return Err(UnknownNetwork {
                 name: name.to_string(),

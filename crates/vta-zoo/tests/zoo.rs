@@ -1,4 +1,4 @@
-//! The networks are the ones that torchvision and MLPerf Tiny have: multiplications and parameters agree.
+//! The networks are the published ones: multiplications and parameters agree.
 
 use vta_graph::interp::run_with;
 use vta_graph::{Graph, Op, Tensor, ValueId};
@@ -37,6 +37,7 @@ fn sizes_are_the_published_ones() {
         ("resnet50", 4_089_184_256, 25_557_032),
         ("resnet101", 7_801_405_440, 44_549_160),
         ("mobilenet_v2", 300_774_272, 3_504_872),
+        ("binarynet", 155_128_832, 3_512_788),
     ];
     assert_eq!(NAMES, published.map(|p| p.0));
     for (name, m, p) in published {
@@ -45,7 +46,7 @@ fn sizes_are_the_published_ones() {
         assert_eq!((macs(&g), parameters(&g)), (m, p), "{name}");
         let types = [&g.inputs, &g.outputs].map(|v| g.value(v[0]).ty.to_string());
         let expected = match name {
-            "resnet8" => ["f32[1,3,32,32]", "f32[1,10]"],
+            "resnet8" | "binarynet" => ["f32[1,3,32,32]", "f32[1,10]"],
             _ => ["f32[1,3,224,224]", "f32[1,1000]"],
         };
         assert_eq!(types, expected, "{name}");

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use vta::{Calibration, DeviceKind, Devices, Model, Module, Options, Samples};
 use vta_graph::interp;
 use vta_isa::{Design, HwConfig};
+use vta_program::Place;
 use vta_rtl::candidates;
 use vta_sim::MemoryModel;
 
@@ -75,6 +76,37 @@ fn small_models() {
         if let Some(model) = model(name) {
             agree(&model, &Design::default(), name);
         }
+    }
+}
+
+/// Between its first layer and the logits a binarized network is on the accelerator, whatever the blocks.
+#[test]
+fn binarized() {
+    let graph = vta_zoo::build("binarynet", 1).unwrap();
+    let model = Model::from_bytes("binarynet", &vta_onnx::export(&graph).unwrap()).unwrap();
+    for config in ["signs", "sign_inp"] {
+        let design = design(config);
+        agree(&model, &design, config);
+        let options = Options {
+            design,
+            ..Options::default()
+        };
+        let built = vta::compile(&model, &options, &()).unwrap();
+        let count = |op: &str, device| {
+            let placed = built.program.placement.iter();
+            placed.filter(|p| p.op == op && p.device == device).count()
+        };
+        // Five convolutions and two dense layers; the last layer's results are no signs.
+        assert_eq!(
+            count("vta.conv", Place::Vta),
+            7,
+            "{:?}",
+            built.program.placement
+        );
+        assert_eq!(
+            (count("conv", Place::Host), count("dense", Place::Host)),
+            (1, 1)
+        );
     }
 }
 

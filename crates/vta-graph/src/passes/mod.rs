@@ -8,12 +8,14 @@ mod channel;
 mod rewrite;
 
 pub mod affine_to_conv;
+pub mod binary_weights;
 pub mod canonicalize;
 pub mod dead_code;
 pub mod dense_to_conv;
 pub mod fold_batch_norm;
 pub mod fold_bias;
 pub mod fold_constants;
+pub mod fold_padding;
 pub mod im2col;
 pub mod lower_qdq;
 pub mod pack;
@@ -69,6 +71,11 @@ pub const ALL: &[Pass] = &[
         run: affine_to_conv::run,
     },
     Pass {
+        name: "binary_weights",
+        doc: "make weights of plus or minus one number, of a layer that reads signs, signs with a scale",
+        run: binary_weights::run,
+    },
+    Pass {
         name: "unsigned_to_signed",
         doc: "make unsigned quantized bytes signed",
         run: unsigned_to_signed::run,
@@ -92,6 +99,11 @@ pub const ALL: &[Pass] = &[
         name: "slice_to_conv",
         doc: "make a slice of channels a convolution with weights of 1",
         run: slice_to_conv::run,
+    },
+    Pass {
+        name: "fold_padding",
+        doc: "move padding of any value into the quantized convolution behind it",
+        run: fold_padding::run,
     },
     Pass {
         name: "pad_to_conv",
@@ -157,6 +169,7 @@ pub fn prepare_watched(graph: &mut Graph, watch: &mut Watch) -> Result<(), Graph
         "fold_batch_norm",
         "affine_to_conv",
         "canonicalize",
+        "binary_weights",
         "dead_code",
     ];
     run_watched(graph, &names, watch)

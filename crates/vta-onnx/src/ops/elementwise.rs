@@ -2,7 +2,7 @@
 
 use std::slice::from_ref;
 
-use vta_graph::{Op, Tensor};
+use vta_graph::{DType, Op, Quant, Tensor};
 
 use super::arrange;
 use crate::import::{Importer, Known};
@@ -19,6 +19,30 @@ pub(super) fn binary(im: &mut Importer, n: &NodeView, op: Op) -> Result<Known, S
 pub(super) fn leaky_relu(im: &mut Importer, n: &NodeView) -> Result<Known, String> {
     let alpha = n.float("alpha")?.unwrap_or(0.01);
     unary(im, n, Op::LeakyRelu { alpha })
+}
+
+/// A `quantize` to -1 and +1, and back: what binarizes a network. It has no 0, for which it has +1.
+pub(super) fn sign(im: &mut Importer, n: &NodeView) -> Result<Known, String> {
+    let x = n.input(0)?.clone();
+    if im.dtype(&x) != DType::F32 {
+        return Err(format!(
+            "its operand is {}; signs are taken of f32",
+            im.dtype(&x)
+        ));
+    }
+    let note = "the sign of 0 taken as +1";
+    if !im.notes.iter().any(|known| known == note) {
+        im.notes.push(note.to_string());
+    }
+    if let Some(tensor) = x.as_constant() {
+        let signs = tensor.as_f32().unwrap_or_default().iter();
+        let signs = signs.map(|v| if *v < 0.0 { -1.0 } else { 1.0 }).collect();
+        let tensor = Tensor::f32(tensor.shape(), signs);
+        return Ok(Known::constant(&n.proto.output[0], tensor));
+    }
+    let unit = Quant::per_tensor(1.0, 0);
+    let signs = im.emit_step(n, "sign", Op::Quantize(unit.clone(), DType::S1), &[x])?;
+    im.emit(n, Op::Dequantize(unit), &[signs])
 }
 
 /// `clip(alpha * x + beta, 0, 1)`, in operators that layers can take in.

@@ -51,6 +51,7 @@ const OPS: &[(&str, Handler)] = &[
     ("Resize", upsample::resize),
     ("Shape", shape::shape),
     ("Sigmoid", |i, n| elementwise::unary(i, n, Op::Sigmoid)),
+    ("Sign", elementwise::sign),
     ("Slice", arrange::slice),
     ("Softmax", elementwise::softmax),
     ("Squeeze", arrange::squeeze),
