@@ -14,7 +14,7 @@ use crate::timing::{LATENCY, Timed};
 use crate::tokens::{self, Ordered};
 
 /// Times that weights are moved, each after a timing of its own.
-const ROUNDS: usize = 2;
+const ROUNDS: usize = 3;
 
 /// Cycles that a load takes beside those of its elements and the latency, with a margin for who else is at the bus.
 const OVERHEAD: u64 = 64;
