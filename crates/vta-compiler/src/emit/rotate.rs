@@ -40,7 +40,7 @@ impl Rotation {
         end: End,
     ) -> Result<Vec<Command>, EmitError> {
         let mut commands = walk(design, program, params, end.into())?;
-        let size = commands.iter().map(end_of_weights).max().unwrap_or(0);
+        let size = size_of_weights(&commands);
         let last = self.last.clone();
         let first = if last.end + size <= self.depth {
             last.end
@@ -54,7 +54,11 @@ impl Rotation {
                 end,
                 second_weights_first: true,
             };
-            commands = walk(design, program, params, places)?;
+            let turned = walk(design, program, params, places)?;
+            // A single tile, or a smaller last one, takes more room so.
+            if size_of_weights(&turned) <= size {
+                commands = turned;
+            }
         }
         commands
             .iter_mut()
@@ -64,8 +68,9 @@ impl Rotation {
     }
 }
 
-fn end_of_weights(command: &Command) -> u64 {
-    let end = match command {
+/// Elements from the first one to the last that commands touch.
+fn size_of_weights(commands: &[Command]) -> u64 {
+    let ends = commands.iter().map(|command| match command {
         Command::Load {
             mem: MemType::Wgt,
             block,
@@ -75,8 +80,8 @@ fn end_of_weights(command: &Command) -> u64 {
             kernel,
         } => kernel.reach(2).end,
         _ => 0,
-    };
-    end as u64
+    });
+    ends.max().unwrap_or(0) as u64
 }
 
 fn shift_weights(command: &mut Command, by: u64) {
