@@ -57,6 +57,7 @@ fn options(dice: &mut Dice) -> QuantOptions {
         ])),
         per_channel: dice.flag(),
         equalize: dice.flag(),
+        balance: dice.flag(),
         correct_bias: dice.flag(),
     }
 }
@@ -237,8 +238,11 @@ proptest! {
             2 => other.values.extend([value.clone(), value]),
             _ => match other.layers.pop() {
                 Some(layer) if dice.flag() => {
-                    let weight = vec![1.0; 1000];
-                    other.layers.push(QuantizedLayer { weight, ..layer });
+                    let many = vec![1.0; 1000];
+                    other.layers.push(match dice.flag() {
+                        true => QuantizedLayer { weight: many, ..layer },
+                        false => QuantizedLayer { means: many, ..layer },
+                    });
                 }
                 Some(_) => {}
                 None => return Ok(()),

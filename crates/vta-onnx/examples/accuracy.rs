@@ -111,6 +111,7 @@ fn arguments() -> Fallible<(QuantOptions, usize, Vec<String>)> {
             "--symmetric" => options.scheme = Scheme::Symmetric,
             "--shift" => options.mode = Some(RequantMode::Shift),
             "--no-equalize" => options.equalize = false,
+            "--no-balance" => options.balance = false,
             "--no-bias-correction" => options.correct_bias = false,
             "--bits" => {
                 let bits: Result<Vec<u32>, _> = value()?.split(',').map(str::parse).collect();

@@ -314,6 +314,7 @@ fn quantization(dice: &mut Dice, target: QuantTarget) -> QuantOptions {
             RequantMode::Shift,
         ])),
         equalize: dice.flag(),
+        balance: dice.flag(),
         correct_bias: dice.flag(),
         per_channel: dice.range(0, 3) < 3,
     }

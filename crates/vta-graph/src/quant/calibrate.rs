@@ -17,8 +17,34 @@ pub struct Ranges {
 pub struct Statistics {
     /// All elements.
     pub histogram: Histogram,
-    /// Largest magnitude in each channel (axis 1).
-    pub max_abs: Vec<f32>,
+    /// Channel by channel (axis 1).
+    pub channels: Vec<Channel>,
+}
+
+/// Statistics of one channel.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Channel {
+    /// Largest magnitude.
+    pub max_abs: f32,
+    count: f64,
+    sum: f64,
+    squares: f64,
+}
+
+impl Channel {
+    /// Mean and standard deviation.
+    pub fn moments(&self) -> (f32, f32) {
+        let mean = self.sum / self.count.max(1.0);
+        let variance = self.squares / self.count.max(1.0) - mean * mean;
+        (mean as f32, variance.max(0.0).sqrt() as f32)
+    }
+
+    fn merge(&mut self, other: Channel) {
+        self.max_abs = self.max_abs.max(other.max_abs);
+        self.count += other.count;
+        self.sum += other.sum;
+        self.squares += other.squares;
+    }
 }
 
 /// Everything that one look at the inputs tells.
@@ -108,12 +134,15 @@ impl Ranges {
         let &[_, channels, ref inner @ ..] = tensor.shape() else {
             return;
         };
-        statistics.max_abs.resize(channels, 0.0);
+        statistics.channels.resize(channels, Channel::default());
         let inner = inner.iter().product();
         for (i, run) in elements.chunks(inner).enumerate() {
-            let largest = run.iter().fold(0.0, |m: f32, x| m.max(x.abs()));
-            let seen = &mut statistics.max_abs[i % channels];
-            *seen = seen.max(largest);
+            statistics.channels[i % channels].merge(Channel {
+                max_abs: run.iter().fold(0.0, |m, x| m.max(x.abs())),
+                count: run.len() as f64,
+                sum: run.iter().map(|&x| f64::from(x)).sum(),
+                squares: run.iter().map(|&x| f64::from(x).powi(2)).sum(),
+            });
         }
     }
 
@@ -134,8 +163,8 @@ impl Ranges {
 impl Statistics {
     fn merge(&mut self, other: Statistics) {
         self.histogram.merge(other.histogram);
-        for (mine, other) in self.max_abs.iter_mut().zip(other.max_abs) {
-            *mine = mine.max(other);
+        for (mine, other) in self.channels.iter_mut().zip(other.channels) {
+            mine.merge(other);
         }
     }
 }

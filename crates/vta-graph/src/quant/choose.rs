@@ -1,16 +1,21 @@
 //! From the statistics of a float graph to the scales of its quantization.
 
-use super::calibrate::Ranges;
+use super::calibrate::{Channel, Ranges};
 use super::options::{QuantOptions, RequantMode};
-use super::plan::{Plan, is_layer};
+use super::plan::{Plan, input_channels, is_layer};
 use super::quantization::{QuantizedLayer, StoredValue};
-use super::range::{choose, params, up_to_power_of_two};
+use super::range::{RangeMethod, choose, params, up_to_power_of_two};
 use super::threads;
 use super::weight::{self, Limits, Multiples};
 use crate::{DType, Graph, GraphError, Quant, Tensor, ValueId};
 
-/// Cycles a vector that adding a residual to sums may take: of each, one weight of the diagonal multiplies.
+/// Cycles a vector that adding a residual to sums may take: in each, one weight of the diagonal multiplies.
 const RESIDUAL_CYCLES: i64 = 2;
+/// More may be taken where the weights would lose much, since the factor of a residual bounds their scale from below:
+/// one for so many weights of an output channel, which take three in tiles of 16.
+const WEIGHTS_A_CYCLE: i64 = 48;
+/// Much is this factor in squared error.
+const BEARABLE: f64 = 1.25;
 
 /// Scale and zero point of each stored value, in the order of the values. Values that share
 /// a scale have the hull of their intervals.
@@ -32,12 +37,12 @@ pub(super) fn stored_values(
                 "calibration did not see value `{name}`: calibrate the graph that is quantized"
             ))
         })?;
-        Ok(choose(
-            &seen.histogram,
-            options.method,
-            options.scheme,
-            dtype,
-        ))
+        // The largest are what a result is about.
+        let method = match options.method {
+            RangeMethod::Mse if graph.outputs.contains(&stored[i]) => RangeMethod::Max,
+            method => method,
+        };
+        Ok(choose(&seen.histogram, method, options.scheme, dtype))
     })?;
     let mut groups: Vec<Option<(f32, f32)>> = vec![None; graph.values.len()];
     for (&v, (lo, hi)) in stored.iter().zip(intervals) {
@@ -74,6 +79,7 @@ pub(super) fn layers(
     graph: &Graph,
     plan: &Plan,
     scales: &[Option<Quant>],
+    ranges: &Ranges,
     options: &QuantOptions,
     [activation, weight]: [DType; 2],
 ) -> Vec<Chosen> {
@@ -112,10 +118,17 @@ pub(super) fn layers(
         let takes_residual = fused.is_some();
         let weight = fused.or_else(|| alone.scales(tensor, &bias));
         let weight = weight.expect("scales, where no residual asks for more");
+        let read = ranges
+            .of(node.inputs[0])
+            .filter(|seen| options.balance && seen.channels.len() == input_channels(graph, node));
+        let moments = read.into_iter().flat_map(|seen| &seen.channels);
+        let (means, deviations) = moments.map(Channel::moments).unzip();
         let layer = QuantizedLayer {
             name: graph.value(node.output).name.clone(),
             divided: Vec::new(),
             weight: weight.into_iter().map(|s| s as f32).collect(),
+            means,
+            deviations,
             bias: Vec::new(),
         };
         Ok::<_, std::convert::Infallible>(Chosen {
@@ -170,9 +183,10 @@ impl Layer<'_> {
         let (lo, hi) = self.activation.range().expect("an integer type");
         let zero_point = i64::from(self.x.zero_point[0]);
         let (_, heaviest) = self.weight.range().expect("an integer type");
-        let most = RESIDUAL_CYCLES * heaviest;
+        let weights = (weight.ty().len() / bias.len()) as i64;
+        let cycles = RESIDUAL_CYCLES.max(weights / WEIGHTS_A_CYCLE);
         let residual = self.residual.map(f64::from);
-        let reserved = residual.map_or(0, |_| most * (hi - lo));
+        let reserved = residual.map_or(0, |_| cycles * heaviest * (hi - lo));
         let limits = Limits {
             multiples: match self.options.mode() {
                 RequantMode::Multiply => Multiples::Whole,
@@ -187,11 +201,25 @@ impl Layer<'_> {
         if !self.options.per_channel {
             scales = vec![scales.into_iter().fold(0.0, f64::max)];
         }
-        match residual {
-            Some(sr) => {
-                weight::suit_residual(&mut scales, sr / sx, &limits, most as f64).then_some(scales)
+        let Some(residual) = residual else {
+            return Some(scales);
+        };
+        let loss = |scales: &[f64]| weight::squared_errors(weight, scales, self.weight);
+        let bearable = BEARABLE * loss(&scales);
+        let mut suited = None;
+        let doubled =
+            std::iter::successors(Some(RESIDUAL_CYCLES), |&n| (n < cycles).then_some(2 * n));
+        for cycles in doubled.map(|n| n.min(cycles)) {
+            let mut scales = scales.clone();
+            let most = (cycles * heaviest) as f64;
+            if weight::suit_residual(&mut scales, residual / sx, &limits, most) {
+                let enough = loss(&scales) <= bearable;
+                suited = Some(scales);
+                if enough {
+                    break;
+                }
             }
-            None => Some(scales),
         }
+        suited
     }
 }

@@ -1,7 +1,7 @@
 //! Evens out the ranges of channels between layers and those that read them.
 //!
 //! Channel `c` of a layer's result divided by `s[c] > 0`, and the weights that read it
-//! multiplied by `s[c]`, compute the same, through `relu` and through additions of values that are
+//! multiplied by `s[c]`, compute the same, through `relu`, through bounds that are beyond the values, and through additions of values that are
 //! divided alike, which makes a chain of residuals one group. One scale for a whole activation then loses less in its small channels. The weights that write have a scale
 //! for each output channel, so that dividing them costs nothing; those that read get wider when they
 //! are not depthwise, so that only half of the imbalance (on a logarithmic scale) moves there. After
@@ -11,11 +11,17 @@
 use std::collections::BTreeMap;
 
 use super::calibrate::Ranges;
-use super::plan::is_layer;
+use super::plan::{Plan, is_layer};
 use crate::{ConvAttrs, Graph, Node, Op, Tensor, ValueId};
 
-/// Scales are kept within this factor of 1.
+/// Channels are made larger by this factor at most.
 const LIMIT: f32 = 64.0;
+
+/// The same where they are bounded: of a channel that calibration hardly saw little is known.
+const BOUND_LIMIT: f32 = 4.0;
+
+/// How far from what calibration saw of a channel its bound stays, where it was that far.
+const BOUND_MARGIN: f32 = 2.0;
 
 /// Values whose channels (axis 1) can be divided alike, and the layers, by index of their nodes, that
 /// write and that read them.
@@ -102,6 +108,9 @@ fn divides_through(graph: &Graph, node: &Node) -> bool {
             ty(v) == ty(node.output)
         }),
         Op::Relu => true,
+        // Channels are only made larger, so that bounds cut some of them off earlier: not within what calibration
+        // saw ([`factors`]).
+        Op::Clip { lo, hi } => *lo <= 0.0 && *hi >= 0.0,
         // Of poolings it would be true too; through them it was measured to lose more than it gains.
         _ => false,
     }
@@ -111,15 +120,31 @@ fn rank(graph: &Graph, v: ValueId) -> usize {
     graph.value(v).ty.shape.len()
 }
 
-/// What to divide each channel of a group by: its share of the largest channel, or the square root of
-/// it where readers' weights mix channels; `None` where calibration saw nothing.
-pub(super) fn factors(graph: &Graph, group: &Group, ranges: &Ranges) -> Option<Vec<f32>> {
-    let mut seen: Vec<f32> = Vec::new();
-    for &v in &group.values {
-        let of_value = &ranges.of(v)?.max_abs;
-        seen.resize(of_value.len(), 0.0);
-        for (all, m) in seen.iter_mut().zip(of_value) {
-            *all = all.max(*m);
+/// What to divide each channel of a group by: its share of the largest channel, or a root of it where readers'
+/// weights mix channels; `None` where calibration saw nothing.
+pub(super) fn factors(
+    graph: &Graph,
+    plan: &Plan,
+    group: &Group,
+    ranges: &Ranges,
+) -> Option<Vec<f32>> {
+    let producers = graph.producers();
+    let (mut seen, mut least): (Vec<f32>, Vec<f32>) = Default::default();
+    let mut bounded = false;
+    for &v in group.values.iter().filter(|&&v| plan.is_stored(v)) {
+        let channels = &ranges.of(v)?.channels;
+        seen.resize(channels.len(), 0.0);
+        least.resize(channels.len(), 1.0 / LIMIT);
+        for (all, channel) in seen.iter_mut().zip(channels) {
+            *all = all.max(channel.max_abs);
+        }
+        if let Some(Op::Clip { lo, hi }) = producers[v.0 as usize].map(|n| &graph.node(n).op) {
+            bounded = true;
+            let bound = if *lo < 0.0 { hi.min(-lo) } else { *hi };
+            for (least, channel) in least.iter_mut().zip(channels) {
+                let closest = BOUND_MARGIN * channel.max_abs / bound;
+                *least = least.max(closest.clamp(1.0 / BOUND_LIMIT, 1.0));
+            }
         }
     }
     let largest = seen.iter().copied().fold(0.0, f32::max);
@@ -130,16 +155,16 @@ pub(super) fn factors(graph: &Graph, group: &Group, ranges: &Ranges) -> Option<V
             _ => false,
         }
     });
-    let factor = |&m: &f32| {
-        let share = if m > 0.0 && largest > 0.0 {
-            m / largest
-        } else {
-            1.0
-        };
-        let share = if depthwise { share } else { share.sqrt() };
-        share.clamp(1.0 / LIMIT, LIMIT)
+    let exponent = match (depthwise, bounded) {
+        (true, _) => 1.0,
+        (false, false) => 0.5,
+        (false, true) => 0.25,
     };
-    Some(seen.iter().map(factor).collect())
+    let factor = |(&m, &least): (&f32, &f32)| {
+        let share = if m > 0.0 { m / largest } else { 1.0 };
+        share.powf(exponent).max(least)
+    };
+    Some(seen.iter().zip(&least).map(factor).collect())
 }
 
 /// Divides the channels of a group: what the graph computes stays the same up to rounding. False, and

@@ -18,11 +18,12 @@ mod quantization;
 mod range;
 mod report;
 mod rescale;
+mod rounding;
 mod target;
 mod threads;
 mod weight;
 
-pub use calibrate::{Ranges, Statistics, calibrate};
+pub use calibrate::{Channel, Ranges, Statistics, calibrate};
 pub use curve::SIGMOID_ERROR;
 pub(crate) use curve::{HARD_SIGMOID, Knots, SIGMOID, curve, gated, leaky, multiply};
 pub use histogram::Histogram;

@@ -33,6 +33,8 @@ pub struct QuantOptions {
     pub per_channel: bool,
     /// Whether the ranges of channels are evened out between layers first.
     pub equalize: bool,
+    /// Whether weights are rounded so that their errors cancel, or each to the nearest.
+    pub balance: bool,
     /// Whether biases make up for the mean error of quantization.
     pub correct_bias: bool,
 }
@@ -48,6 +50,7 @@ impl Default for QuantOptions {
             mode: None,
             per_channel: true,
             equalize: true,
+            balance: true,
             correct_bias: true,
         }
     }
@@ -88,6 +91,11 @@ impl fmt::Display for QuantOptions {
         };
         write!(f, ", {weights}")?;
         f.write_str(if self.equalize { ", equalized" } else { "" })?;
+        f.write_str(if self.balance {
+            ", roundings balanced"
+        } else {
+            ""
+        })?;
         f.write_str(if self.correct_bias {
             ", biases corrected"
         } else {

@@ -171,6 +171,15 @@ pub(super) fn is_layer(graph: &Graph, node: &Node) -> bool {
     matches!(node.op, Op::Conv(_) | Op::Dense) && node.inputs[1..].iter().all(constant)
 }
 
+/// How many channels a layer reads.
+pub(super) fn input_channels(graph: &Graph, layer: &Node) -> usize {
+    let groups = match &layer.op {
+        Op::Conv(attrs) => attrs.groups,
+        _ => 1,
+    };
+    graph.value(layer.inputs[1]).ty.shape[1] * groups
+}
+
 /// Whether every window of an average pooling is divided by the same number.
 pub(crate) fn has_one_divisor(p: &PoolAttrs) -> bool {
     p.extra == [0, 0] && (p.count_include_pad || p.window.pads == [0; 4])

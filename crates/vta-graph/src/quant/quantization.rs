@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use super::calibrate::{Seen, look};
 use super::options::QuantOptions;
-use super::plan::{Plan, is_layer};
+use super::plan::{Plan, input_channels, is_layer};
 use super::target::QuantTarget;
 use super::{choose, correct, equalize, insert, threads};
 use crate::{DType, Graph, GraphError, Quant, Tensor, ValueId};
@@ -43,6 +43,11 @@ pub struct QuantizedLayer {
     pub divided: Vec<f32>,
     /// Scales of its weights: one, or one for each output channel.
     pub weight: Vec<f32>,
+    /// Means of the channels that it reads, by which the rounding of its weights is balanced; empty: each weight is
+    /// rounded to the nearest.
+    pub means: Vec<f32>,
+    /// Standard deviations of the same channels; as many as means.
+    pub deviations: Vec<f32>,
     /// Added to its bias, for each output channel, after the division; empty: nothing.
     pub bias: Vec<f32>,
 }
@@ -67,9 +72,10 @@ pub fn post_training(
         true => equalize::groups(&graph),
         false => Vec::new(),
     };
+    let plan = Plan::new(&graph);
     let mut divided: Vec<(usize, Vec<f32>)> = Vec::new();
     for group in &groups {
-        if let Some(factor) = equalize::factors(&graph, group, &seen.ranges) {
+        if let Some(factor) = equalize::factors(&graph, &plan, group, &seen.ranges) {
             equalize::divide(&mut graph, group, &factor);
             divided.extend(group.writers.iter().map(|&layer| (layer, factor.clone())));
         }
@@ -115,7 +121,7 @@ fn choose_scales(
         layers: Vec::new(),
     };
     let scales = quantization.scales(graph, &plan)?;
-    for chosen in choose::layers(graph, &plan, &scales, options, dtypes) {
+    for chosen in choose::layers(graph, &plan, &scales, &seen.ranges, options, dtypes) {
         if chosen.takes_residual {
             quantization.values.retain(|v| v.name != chosen.layer.name);
         }
@@ -149,7 +155,7 @@ impl Quantization {
         let scales = self.scales(graph, &plan)?;
         let float = graph.nodes.len();
         for (&index, layer) in layers.iter().zip(&self.layers) {
-            insert::weight(graph, index, &layer.weight, weight)?;
+            insert::weight(graph, index, layer, weight)?;
             if !layer.bias.is_empty() {
                 insert::bias(graph, index, &layer.bias);
             }
@@ -196,6 +202,16 @@ impl Quantization {
             }
             if layer.bias.len() != channels && !layer.bias.is_empty() {
                 return wrong("biases", layer.bias.len());
+            }
+            let inputs = input_channels(graph, node);
+            for (what, given) in [("means", &layer.means), ("deviations", &layer.deviations)] {
+                if given.len() != layer.means.len() || !given.is_empty() && given.len() != inputs {
+                    return Err(GraphError::Invalid(format!(
+                        "layer `{}`: {} {what} for {inputs} channels that it reads",
+                        layer.name,
+                        given.len()
+                    )));
+                }
             }
         }
         self.divide(graph, &indices)?;

@@ -1,6 +1,7 @@
 //! Symmetric integer weights.
 
 use super::rescale::RESIDUAL_MIN;
+use super::rounding::{GROWTH, Inputs, balance};
 use crate::{DType, Quant, Tensor};
 
 /// What the scales of a layer's weights must respect.
@@ -108,14 +109,28 @@ pub(super) fn covering_scale(weight: &Tensor, dtype: DType) -> f64 {
     largest(elements) / steps(dtype)
 }
 
-/// The weight as integers of `dtype`, and what they stand for.
-pub(super) fn to_integers(weight: &Tensor, scales: &[f32], dtype: DType) -> (Tensor, Quant) {
+/// The weight as integers of `dtype`, and what they stand for: each the nearest, or balanced where something is
+/// known of the inputs. Signs are not: between them nothing is near.
+pub(super) fn to_integers(
+    weight: &Tensor,
+    scales: &[f32],
+    inputs: Inputs<'_>,
+    dtype: DType,
+) -> (Tensor, Quant) {
     let elements = weight.as_f32().expect("a float weight");
-    let rows = elements.chunks(elements.len() / scales.len());
-    let integers: Vec<i64> = rows
-        .zip(scales)
-        .flat_map(|(row, &s)| row.iter().map(move |&w| round(w, s.into(), dtype) as i64))
-        .collect();
+    let (outputs, channels) = (weight.shape()[0], weight.shape()[1]);
+    let row = elements.len() / outputs;
+    let groups = (inputs.means.len() / channels).max(1);
+    let mut integers: Vec<i64> = Vec::with_capacity(elements.len());
+    for (o, weights) in elements.chunks(row).enumerate() {
+        let scale = f64::from(scales[o * scales.len() / outputs]);
+        integers.extend(weights.iter().map(|&w| round(w, scale, dtype) as i64));
+        let first = o / (outputs / groups) * channels;
+        let known = inputs.of(first..first + channels);
+        if let Some(inputs) = known.filter(|_| dtype != DType::S1) {
+            balance(weights, &mut integers[o * row..], scale, inputs, dtype);
+        }
+    }
     let quant = Quant {
         zero_point: vec![0],
         scale: scales.to_vec(),
@@ -125,6 +140,14 @@ pub(super) fn to_integers(weight: &Tensor, scales: &[f32], dtype: DType) -> (Ten
         Tensor::from_ints(dtype, weight.shape().to_vec(), &integers),
         quant,
     )
+}
+
+/// The squared error of all weights, each rounded to the nearest, with one scale or one for each output channel.
+pub(super) fn squared_errors(weight: &Tensor, scales: &[f64], dtype: DType) -> f64 {
+    let elements = weight.as_f32().expect("a float weight");
+    let rows = elements.chunks(elements.len() / scales.len()).zip(scales);
+    rows.map(|(row, &scale)| squared_error(row, scale, dtype))
+        .sum()
 }
 
 /// The nearest integer of `dtype`, an even one where two are; of signs that of `w`, of 0 that is +1.
@@ -175,6 +198,7 @@ fn best_scale(row: &[f32], dtype: DType) -> f64 {
 fn fit_accumulator(row: &[f32], bias: f64, mut scale: f64, dtype: DType, limits: &Limits) -> f64 {
     loop {
         let sum: f64 = row.iter().map(|&w| round(w, scale, dtype).abs()).sum();
+        let sum = sum + (sum / GROWTH).floor();
         let unit = scale * limits.input_scale;
         // A bias beyond half of the range is added after the shift.
         let bias = (bias / unit).round().abs();

@@ -76,6 +76,8 @@ pub fn print_ranges(file: &RangesFile) -> String {
         for (what, numbers) in [
             ("divided", &layer.divided),
             ("weight", &layer.weight),
+            ("means", &layer.means),
+            ("deviations", &layer.deviations),
             ("bias", &layer.bias),
         ] {
             if !numbers.is_empty() {
@@ -175,6 +177,8 @@ fn layer(lexer: &mut Lexer<'_>) -> Result<QuantizedLayer, Reason> {
         name: lexer.name("the name of a layer's result")?.into_owned(),
         divided: Vec::new(),
         weight: Vec::new(),
+        means: Vec::new(),
+        deviations: Vec::new(),
         bias: Vec::new(),
     };
     lexer.expect("{", "`{`")?;
@@ -182,9 +186,14 @@ fn layer(lexer: &mut Lexer<'_>) -> Result<QuantizedLayer, Reason> {
         let (to, read): (_, fn(&mut Lexer<'_>) -> _) = match lexer.next() {
             "divided" => (&mut layer.divided, positive),
             "weight" => (&mut layer.weight, positive),
+            "means" => (&mut layer.means, finite),
+            "deviations" => (&mut layer.deviations, finite),
             "bias" => (&mut layer.bias, finite),
             other => {
-                return Err(lexer.unexpected(other, "`divided`, `weight`, `bias` or `}`"));
+                return Err(lexer.unexpected(
+                    other,
+                    "`divided`, `weight`, `means`, `deviations`, `bias` or `}`",
+                ));
             }
         };
         if !to.is_empty() {

@@ -1,6 +1,7 @@
 //! `vta eval`
 
 use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -22,7 +23,7 @@ pub(super) struct Eval {
     data: PathBuf,
     /// Take only the first inputs.
     #[arg(long, value_name = "N")]
-    limit: Option<usize>,
+    limit: Option<NonZeroUsize>,
     #[command(flatten)]
     compilation: Compilation,
     #[command(flatten)]
@@ -51,7 +52,7 @@ impl Eval {
         let samples = Samples::open(&self.data, &preprocess, job.model.input()?)?;
         let bar = Bar::default();
         let built = job.compile(&bar)?;
-        let limit = self.limit.unwrap_or(usize::MAX);
+        let limit = self.limit.map_or(usize::MAX, NonZeroUsize::get);
         let devices = Devices::new(&job.options.design, &kind, &bar)?;
         let evaluation = vta::evaluate(&built, &samples, limit, &devices, &bar)
             .map_err(|e| e.at(self.data.display()))?;

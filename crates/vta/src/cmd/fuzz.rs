@@ -48,10 +48,15 @@ pub(super) struct FuzzCommand {
     #[arg(long, value_name = "NAME|FILE.json")]
     config: Option<String>,
     /// What the networks come as [default: all of these in turn].
-    #[arg(long, value_name = "KIND,..", value_delimiter = ',')]
+    #[arg(
+        long,
+        value_name = "KIND,..",
+        value_delimiter = ',',
+        conflicts_with = "network"
+    )]
     kind: Vec<Form>,
     /// Where a small network or schedule that differs goes.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with = "network")]
     keep: Option<PathBuf>,
     /// Print JSON.
     #[arg(long)]

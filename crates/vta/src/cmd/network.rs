@@ -81,6 +81,9 @@ struct Quantization {
     /// Leave the ranges of channels as they are.
     #[arg(long)]
     no_equalize: bool,
+    /// Round each weight to the nearest integer.
+    #[arg(long)]
+    no_balance: bool,
     /// Leave biases as they are.
     #[arg(long)]
     no_bias_correction: bool,
@@ -173,6 +176,7 @@ impl Quantization {
             }),
             per_channel: default.per_channel && !self.per_layer,
             equalize: default.equalize && !self.no_equalize,
+            balance: default.balance && !self.no_balance,
             correct_bias: default.correct_bias && !self.no_bias_correction,
             ..default
         }
@@ -249,6 +253,54 @@ impl Compilation {
         }
     }
 
+    /// Refuses what only a compilation takes.
+    ///
+    /// # Errors
+    /// Names the first such option that was given.
+    pub(super) fn only_quantizes(&self) -> Result<()> {
+        let restrictions = &self.restrictions;
+        let given = [
+            ("--labels", self.labels.is_some()),
+            ("--offload", restrictions.offload.is_some()),
+            ("--latency-hiding", restrictions.latency_hiding.is_some()),
+            ("--records", restrictions.records.is_some()),
+        ];
+        match given.into_iter().find(|(_, given)| *given) {
+            Some((option, _)) => Err(Error::input(format!(
+                "{option} is for compiling, and quantize compiles nothing"
+            ))
+            .help(format!("leave out {option}, or give it to vta compile"))),
+            None => Ok(()),
+        }
+    }
+
+    /// Which of the options that tell how to quantize was given.
+    fn quantizes_by(&self) -> Option<&'static str> {
+        let Quantization {
+            method,
+            zero,
+            requant,
+            per_layer,
+            no_equalize,
+            no_bias_correction,
+        } = &self.quantization;
+        let given = [
+            ("--ranges", self.ranges.is_some()),
+            ("--calib", self.calib.is_some()),
+            ("--method", method.is_some()),
+            ("--zero", zero.is_some()),
+            ("--requant", requant.is_some()),
+            ("--per-layer", *per_layer),
+            ("--no-equalize", *no_equalize),
+            ("--no-balance", *no_balance),
+            ("--no-bias-correction", *no_bias_correction),
+        ];
+        given
+            .into_iter()
+            .find(|(_, given)| *given)
+            .map(|(option, _)| option)
+    }
+
     /// The ranges of the file that was given.
     fn ranges(&self) -> Result<Calibration> {
         let path = self.ranges.as_deref().unwrap_or(Path::new(""));
@@ -271,13 +323,15 @@ impl Compilation {
             Err(_) => None,
         };
         let calibration = match &self.calib {
-            _ if self.ranges.is_some() && model.is_quantized() => {
-                let name = &model.graph().name;
-                let error = Error::input(format!("the network `{name}` brings scales of its own"));
-                return Err(error.help("leave out --ranges"));
-            }
+            _ if model.is_quantized() => match self.quantizes_by() {
+                Some(option) => {
+                    let name = &model.graph().name;
+                    let error = format!("the network `{name}` brings scales of its own");
+                    return Err(Error::input(error).help(format!("leave out {option}")));
+                }
+                None => Calibration::None,
+            },
             _ if self.ranges.is_some() => self.ranges()?,
-            _ if model.is_quantized() => Calibration::None,
             None => calibration(&model)?,
             &Some(Source::Synthetic(seed)) => Calibration::Synthetic { seed },
             Some(Source::Path(path)) => {

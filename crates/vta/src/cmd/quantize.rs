@@ -1,5 +1,6 @@
 //! `vta quantize`
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -43,8 +44,8 @@ pub(super) struct Quantize {
     #[arg(long, value_name = "DIR|FILE", requires = "quant_report")]
     data: Option<PathBuf>,
     /// Take only the first inputs for the report.
-    #[arg(long, value_name = "N", requires = "quant_report", default_value_t = 8)]
-    limit: usize,
+    #[arg(long, value_name = "N", requires = "quant_report", default_value = "8")]
+    limit: NonZeroUsize,
     #[command(flatten)]
     compilation: Compilation,
     /// Print the report as comma-separated values.
@@ -60,6 +61,7 @@ const COLUMNS: [&str; 5] = ["value", "operator", "integer_db", "alone_db", "outp
 
 impl Quantize {
     pub(super) fn run(self) -> Result<()> {
+        self.compilation.only_quantizes()?;
         let job = self.compilation.open(&self.model)?;
         if let Some(path) = &self.output {
             vta::try_write(path)?;
@@ -95,7 +97,7 @@ impl Quantize {
             (Some(path), _) => {
                 let preprocess = job.options.preprocess.clone().unwrap_or_default();
                 let samples = Samples::open(path, &preprocess, job.model.input()?)?;
-                let count = samples.len().min(self.limit);
+                let count = samples.len().min(self.limit.get());
                 let one = |i| Ok(vec![samples.get(i)?]);
                 (0..count).map(one).collect::<Result<_>>()?
             }
@@ -105,7 +107,7 @@ impl Quantize {
                     .help("give some with --data DIR or --data FILE.npy"));
             }
         };
-        inputs.truncate(self.limit.max(1));
+        inputs.truncate(self.limit.get());
         Ok(inputs)
     }
 
