@@ -9,6 +9,8 @@
 //!   layer conv1 {
 //!     divided [0.5, 1.0]
 //!     weight [0.001, 0.002]
+//!     means [0.4]
+//!     deviations [0.5]
 //!     bias [0.0, -0.003]
 //!   }
 //! }
