@@ -1,11 +1,12 @@
 //! Evens out the ranges of channels between layers and those that read them.
 //!
-//! Channel `c` of a layer's result divided by `s[c] > 0`, and the weights that read it
-//! multiplied by `s[c]`, compute the same, through `relu`, through bounds that are beyond the values, and through additions of values that are
-//! divided alike, which makes a chain of residuals one group. One scale for a whole activation then loses less in its small channels. The weights that write have a scale
-//! for each output channel, so that dividing them costs nothing; those that read get wider when they
-//! are not depthwise, so that only half of the imbalance (on a logarithmic scale) moves there. After
-//! Nagel et al., "Data-Free Quantization Through Weight Equalization and Bias Correction" (2019),
+//! Channel `c` of a layer's result divided by `s[c] > 0`, and the weights that read it multiplied by `s[c]`, compute
+//! the same, through `relu`, through bounds that no value reaches, and through additions of values that are
+//! divided alike, which makes a chain of residuals one group. One scale for a whole activation then loses less in
+//! its small channels. The weights that write have a scale for each output channel, so that dividing them costs
+//! nothing; those that read get wider when they are not depthwise, so that only half of the imbalance (on a
+//! logarithmic scale) moves there, and a quarter where values are bounded, which are not far from one another as
+//! it is. After Nagel et al., "Data-Free Quantization Through Weight Equalization and Bias Correction" (2019),
 //! section 4.1, with activations for weights.
 
 use std::collections::BTreeMap;

@@ -166,7 +166,8 @@ impl Quantization {
     }
 
     /// Divides the channels of the layers, and has their readers multiply them: what is left
-    /// computes what the graph computed, in floats. Returns the layers, by index of their nodes.
+    /// computes what the graph computed, in floats, but for bounds that a channel made larger meets earlier.
+    /// Returns the layers, by index of their nodes.
     ///
     /// # Errors
     /// If the graph is not the one that was quantized.
