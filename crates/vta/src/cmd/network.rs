@@ -282,6 +282,7 @@ impl Compilation {
             requant,
             per_layer,
             no_equalize,
+            no_balance,
             no_bias_correction,
         } = &self.quantization;
         let given = [
