@@ -31,6 +31,8 @@ pub struct Lowered {
     pub schedule: String,
     /// Whether accumulators begin at a vector, at least [`crate::epilogue::floor`].
     pub presets: bool,
+    /// Whether every lane of what it stored is within what it clamps to: a convolution's is, if its batches fill their rows.
+    pub settles: bool,
     /// Elements of parameter `p`: `[channel block, vector, batch lane, lane]`.
     pub vectors: Vec<i32>,
     /// What the store rescales each channel by: parameter `q`, `[channel block, lane, word]`.
@@ -69,6 +71,7 @@ pub(crate) struct Offer<'a> {
     schedule: Schedule<'a>,
     vectors: Vec<i32>,
     presets: bool,
+    settles: bool,
     records: &'a [ChannelRequant],
     identity: Vec<i8>,
     what: String,
@@ -105,6 +108,10 @@ impl Searched for Offer<'_> {
 
     fn presets(&self) -> bool {
         self.presets
+    }
+
+    fn settles(&self) -> bool {
+        self.settles
     }
 
     fn what(&self) -> &str {
@@ -163,6 +170,7 @@ pub(crate) fn offer<'a>(
                 schedule,
                 vectors: vectors(epilogue, design),
                 presets: epilogue.preset.is_some(),
+                settles: c.out_shape[0] % design.batch() == 0 && !design.has(Feature::SignWgt),
                 records: &epilogue.records,
                 identity: Vec::new(),
                 what,
@@ -190,6 +198,7 @@ pub(crate) fn offer<'a>(
                 schedule,
                 vectors: vectors(&steps.epilogue, design),
                 presets: false,
+                settles: false,
                 records: &steps.epilogue.records,
                 identity: steps.entry.weights(design),
                 what,
@@ -208,6 +217,7 @@ pub(crate) fn offer<'a>(
                 schedule,
                 vectors: vectors(&steps.epilogue, design),
                 presets: false,
+                settles: false,
                 records: &steps.epilogue.records,
                 identity: steps.entry().weights(design),
                 what,
@@ -230,6 +240,7 @@ pub(crate) fn lower(offer: Offer, choice: usize, design: &Design) -> Result<Lowe
         schedule: offer.candidates[choice].text.clone(),
         vectors: offer.vectors,
         presets: offer.presets,
+        settles: offer.settles,
         records: offer.records.to_vec(),
         identity: offer.identity,
     };

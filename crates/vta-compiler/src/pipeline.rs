@@ -302,7 +302,10 @@ fn walked(
                 node: graph.node(id).name.clone(),
                 source: error.into(),
             })?;
-            walked.push((id, contents.preset(commands, lowered[&id].presets)));
+            let Lowered {
+                presets, settles, ..
+            } = *lowered[&id];
+            walked.push((id, contents.preset(commands, presets, settles)));
         }
         Ok(walked)
     };

@@ -53,6 +53,8 @@ pub(crate) trait Searched: Sync {
     fn is_constant(&self, param: &str) -> bool;
     /// Whether its accumulators begin at a vector.
     fn presets(&self) -> bool;
+    /// Whether every lane of what it stored is within what it clamps to.
+    fn settles(&self) -> bool;
     /// What it is, for a person.
     fn what(&self) -> &str;
 }
@@ -147,8 +149,9 @@ fn cycles(
     let (mut contents, mut rotation) = (Contents::new(design), Rotation::new(design));
     let first = rotation.walk(design, scheduled, &place(&mut Vec::new()), End::Low)?;
     let second = rotation.walk(design, scheduled, &place(&mut made), End::High)?;
+    let (presets, settles) = (operator.presets(), operator.settles());
     let [first, made, second] =
-        [first, made, second].map(|commands| contents.preset(commands, operator.presets()));
+        [first, made, second].map(|commands| contents.preset(commands, presets, settles));
     let mut uops = CommandStream::new(design);
     // Micro-ops come before all else, at least some of them: those of the second time count by their bytes.
     lower::announce(&first, &mut uops)?;

@@ -193,20 +193,21 @@ impl LoopNest {
 
 /// Quotients and remainders of one division as what was divided: `d * (a / d) + a % d` is `a`.
 fn joined(mut affine: Affine) -> Option<Affine> {
-    let remainders: Vec<(Expr, i64)> = affine
+    let remainders: Vec<Expr> = affine
         .terms()
         .filter(|(term, _)| matches!(term, Expr::Bin(ExprOp::Mod, ..)))
-        .map(|(term, coefficient)| (term.clone(), coefficient))
+        .map(|(term, _)| term.clone())
         .collect();
-    for (remainder, coefficient) in remainders {
+    for remainder in remainders {
         let Expr::Bin(_, a, b) = &remainder else {
             continue;
         };
         let quotient = Expr::bin(ExprOp::FloorDiv, (**a).clone(), (**b).clone());
+        // Joining another one may have changed how often it is there.
+        let (rest, coefficient) = affine.without(&remainder);
         let whole = b.as_const().and_then(|d| coefficient.checked_mul(d));
-        let (rest, found) = affine.without(&quotient);
+        let (rest, found) = rest.without(&quotient);
         if whole == Some(found) {
-            let (rest, _) = rest.without(&remainder);
             affine = rest.add(&a.as_affine().scale(coefficient)?)?;
         }
     }

@@ -1,7 +1,8 @@
 //! Accumulators that begin at a vector: one `MAX` in the place of a reset and an `ADD`.
 //!
-//! An accumulator whose low bits were stored holds at most [`floor`](crate::epilogue::floor), as every operator
-//! clamps before it stores; the vector that its next sum begins at is at least that. Where all accumulators of a tile
+//! An accumulator whose low bits a convolution stored holds at most [`floor`](crate::epilogue::floor), in every lane, if its
+//! batches fill their rows: a lane without a channel has weights of 0. The vector that its next sum begins at is at least
+//! that. Where all accumulators of a tile
 //! are known to hold no more, the larger one of both is the vector. At the first tiles, and where vectors lay before,
 //! the reset stays.
 
@@ -25,8 +26,14 @@ impl Contents {
         }
     }
 
-    /// The commands of an operator, whose accumulators begin at a vector if it `presets` them.
-    pub fn preset(&mut self, commands: Vec<Command>, presets: bool) -> Vec<Command> {
+    /// The commands of an operator, whose accumulators begin at a vector if it `presets` them, and which leaves no more
+    /// than [`floor`](crate::epilogue::floor) in every lane of what it stored if it `settles` them.
+    pub fn preset(
+        &mut self,
+        commands: Vec<Command>,
+        presets: bool,
+        settles: bool,
+    ) -> Vec<Command> {
         let mut out = Vec::with_capacity(commands.len());
         let mut commands = commands.into_iter().peekable();
         while let Some(command) = commands.next() {
@@ -49,14 +56,14 @@ impl Contents {
                 }
                 if count == 0 && self.all_small(kernel, &adds) {
                     adds.iter_mut().for_each(larger);
-                    adds.iter().for_each(|command| self.note(command));
+                    adds.iter().for_each(|command| self.note(command, settles));
                     out.append(&mut adds);
                     continue;
                 }
             }
-            self.note(&command);
+            self.note(&command, settles);
             out.push(command);
-            adds.iter().for_each(|command| self.note(command));
+            adds.iter().for_each(|command| self.note(command, settles));
             out.append(&mut adds);
         }
         out
@@ -70,7 +77,7 @@ impl Contents {
         changed.all(|i| std::mem::take(&mut waits[i as usize]) && self.small[i as usize])
     }
 
-    fn note(&mut self, command: &Command) {
+    fn note(&mut self, command: &Command, settles: bool) {
         let (small, at) = match command {
             Command::Gemm {
                 mode: GemmMode::Reset,
@@ -86,7 +93,7 @@ impl Contents {
                 mem: MemType::Acc | MemType::Acc8,
                 block,
             } => (false, block.on_chip()),
-            Command::Store { block, entry: None } => (true, block.on_chip()),
+            Command::Store { block, entry: None } => (settles, block.on_chip()),
             Command::Load { .. } | Command::Store { .. } => return,
         };
         let at: Range<usize> = at;

@@ -81,17 +81,22 @@ fn pieces(knots: &Knots, scale: f64, x: Addend, factor: f64) -> Pieces {
     let zero = i64::from(x.zero_point);
     let mut add = (0.5 * factor).round() as i64;
     let pieces = slopes(knots, scale).into_iter().map(|slope| {
-        let mult = (slope.by * factor).round() as i64;
-        add -= mult * zero;
+        let mult = whole(slope.by * factor);
+        add -= i64::from(mult) * zero;
         let within = |v: i64| v.clamp(least, most) as i32;
         Piece {
-            mult: mult as i32,
+            mult,
             lo: within(zero - slope.steps),
             hi: within(zero + slope.steps),
         }
     });
     let pieces = pieces.collect();
     Pieces { pieces, add }
+}
+
+/// The nearest multiplier; one beyond 32 bits is as large as they allow, which no instruction holds.
+fn whole(x: f64) -> i32 {
+    x.round().clamp(f64::from(-i32::MAX), f64::from(i32::MAX)) as i32
 }
 
 /// Whether the instructions can hold the pieces, and accumulators their sum; gives the values that it takes.
@@ -129,7 +134,7 @@ pub(crate) fn leaky(target: &QuantTarget, x: Addend, slope: f64, out: Output) ->
     (0..=target.single_shift(out.dtype))
         .rev()
         .find_map(|shift| {
-            let mult = |share: f64| (share * x.ratio * exp2(shift)).round() as i64;
+            let mult = |share: f64| i64::from(whole(share * x.ratio * exp2(shift)));
             let (below, more) = (mult(slope), mult(1.0 - slope));
             let piece = |mult: i64, lo: i64| Piece {
                 mult: mult as i32,

@@ -252,6 +252,12 @@ fn gathered(
         axis: 0,
         ..quant.clone()
     };
+    let axis = if what == "bias" { 0 } else { 1 };
+    if quant.scale.len() > 1 && c.quant.as_ref().is_some_and(|(q, _)| q.axis != axis) {
+        return Err(format!(
+            "its {what} has scales along an axis other than that of the outputs, {axis}"
+        ));
+    }
     if quant.scale.len() > 1 {
         let each = quant.scale.len();
         quant.scale = (0..channels)
@@ -269,6 +275,19 @@ pub(super) fn resize(im: &mut Importer, n: &NodeView) -> Result<Known, String> {
         return Err(format!("mode `{mode}`; only `nearest` is supported"));
     }
     let shape = im.shape(n.input(0)?).to_vec();
+    let policy = n.text("keep_aspect_ratio_policy")?;
+    if let Some(policy) = policy.filter(|policy| policy != "stretch") {
+        return Err(format!(
+            "keep_aspect_ratio_policy `{policy}`; only `stretch` is supported"
+        ));
+    }
+    if let Some(axes) = n.ints("axes")? {
+        if !axes.iter().copied().eq(0..shape.len() as i64) {
+            return Err(format!(
+                "axes {axes:?}; only scales or sizes of all axes in their order are supported"
+            ));
+        }
+    }
     // Upsample has its factors as input 1, Resize since operator set 11 as input 2, or sizes as input 3.
     let is_resize = n.proto.op_type() == "Resize" && n.opset > 10;
     let scales = n

@@ -102,13 +102,15 @@ impl Script {
 
     /// The same with every line as a step by itself.
     pub fn by_line(self) -> Script {
+        let mut anew = false;
         let lines = self.steps.into_iter().flat_map(|step| {
+            anew |= step.anew;
             let singles = step.lines.into_iter();
             let mut steps: Vec<_> = singles
                 .map(|l| ScriptStep::single(l.number, l.text))
                 .collect();
             if let Some(first) = steps.first_mut() {
-                first.anew = step.anew;
+                first.anew = std::mem::take(&mut anew);
             }
             steps
         });
