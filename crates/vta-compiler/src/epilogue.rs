@@ -99,7 +99,9 @@ impl Epilogue {
         let plain = Epilogue::new(requant, bounds, design)?;
         // What is added to a sign has to stay: a raise changes it.
         let sign = design.has(Feature::SignInp);
-        let operations = [AluOp::Add, AluOp::Max].iter().all(|&op| design.has_alu(op));
+        let operations = [AluOp::Add, AluOp::Max]
+            .iter()
+            .all(|&op| design.has_alu(op));
         let begins = plain.records.is_empty() && operations && !sign;
         let preset = begins.then(|| preset(requant, bounds, design)).flatten();
         Ok(preset.unwrap_or(plain))

@@ -3,7 +3,7 @@
 use std::fmt::Display;
 
 use vta_graph::{Graph, Node, Op};
-use vta_isa::{ChannelRequant, Design, Uop};
+use vta_isa::{ChannelRequant, Design, Feature, Uop};
 use vta_program::{CommandStream, Loop, Operand, StreamError};
 use vta_tir::Program;
 use vta_tir::schedule::{ScheduleError, Script, Traced};

@@ -28,12 +28,7 @@ impl Contents {
 
     /// The commands of an operator, whose accumulators begin at a vector if it `presets` them, and which leaves no more
     /// than [`floor`](crate::epilogue::floor) in every lane of what it stored if it `settles` them.
-    pub fn preset(
-        &mut self,
-        commands: Vec<Command>,
-        presets: bool,
-        settles: bool,
-    ) -> Vec<Command> {
+    pub fn preset(&mut self, commands: Vec<Command>, presets: bool, settles: bool) -> Vec<Command> {
         let mut out = Vec::with_capacity(commands.len());
         let mut commands = commands.into_iter().peekable();
         while let Some(command) = commands.next() {

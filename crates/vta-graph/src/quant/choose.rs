@@ -11,11 +11,12 @@ use crate::{DType, Graph, GraphError, Quant, Tensor, ValueId};
 
 /// Cycles a vector that adding a residual to sums may take: in each, one weight of the diagonal multiplies.
 const RESIDUAL_CYCLES: i64 = 2;
-/// More may be taken where the weights would lose much, since the factor of a residual bounds their scale from below:
-/// one for so many weights of an output channel, which take three in tiles of 16.
+/// More may be taken behind a pointwise convolution where the weights would lose much, since the factor of a residual
+/// bounds their scale from below: one for so many weights of an output channel, which take three in tiles of 16. Sums over
+/// larger windows lose less, and would cost more.
 const WEIGHTS_A_CYCLE: i64 = 48;
 /// Much is this factor in squared error.
-const BEARABLE: f64 = 1.25;
+const BEARABLE: f64 = 4.0;
 
 /// Scale and zero point of each stored value, in the order of the values. Values that share
 /// a scale have the hull of their intervals.
@@ -184,7 +185,11 @@ impl Layer<'_> {
         let zero_point = i64::from(self.x.zero_point[0]);
         let (_, heaviest) = self.weight.range().expect("an integer type");
         let weights = (weight.ty().len() / bias.len()) as i64;
-        let cycles = RESIDUAL_CYCLES.max(weights / WEIGHTS_A_CYCLE);
+        let pointwise = weight.shape()[1] as i64 == weights;
+        let cycles = match pointwise {
+            true => RESIDUAL_CYCLES.max(weights / WEIGHTS_A_CYCLE),
+            false => RESIDUAL_CYCLES,
+        };
         let residual = self.residual.map(f64::from);
         let reserved = residual.map_or(0, |_| cycles * heaviest * (hi - lo));
         let limits = Limits {
