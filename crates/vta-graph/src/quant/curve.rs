@@ -21,7 +21,7 @@ pub(crate) const SIGMOID: &Knots = &[
     (4.713_109, 0.495_552),
 ];
 
-/// How far [`SIGMOID`] is off at most.
+/// How far the straight pieces of the logistic function are off at most.
 pub const SIGMOID_ERROR: f64 = 0.0045;
 
 /// `clip(x / 6 + 0.5, 0, 1) - 0.5`.
