@@ -78,45 +78,35 @@ pub(super) fn look(
     }
     let interpreter = Interpreter::new(graph)?;
     let layers = correct::layers(graph);
-    let look = |thread: &mut Thread, run: usize| {
-        thread.ranges.values.resize(graph.values.len(), None);
-        let mut means = vec![Vec::new(); layers.len()];
-        let result = interpreter.run_with(&inputs[run], &mut |v, tensor| {
-            thread.ranges.record(v, tensor);
+    let look = |run: usize| {
+        let mut seen = Seen::default();
+        seen.ranges.values.resize(graph.values.len(), None);
+        seen.means.resize(layers.len(), LayerMeans::new());
+        interpreter.run_with(&inputs[run], &mut |v, tensor| {
+            seen.ranges.record(v, tensor);
             let layer = layers.iter().position(|&l| l == v);
             if let Some(layer) = layer.filter(|_| run < correct::MAX_RUNS) {
-                means[layer] = correct::channel_means(tensor);
+                seen.means[layer].push(correct::channel_means(tensor));
             }
-        });
-        thread.runs.push((run, result.map(|_| means)));
+        })?;
+        Ok(seen)
     };
-    let mut seen = Seen::default();
-    let mut runs = Vec::new();
-    for thread in threads::fold(threads, inputs.len(), look) {
-        seen.ranges.merge(thread.ranges);
-        runs.extend(thread.runs);
-    }
-    runs.sort_by_key(|(run, _)| *run);
-    seen.means = vec![LayerMeans::new(); layers.len()];
-    for (run, means) in runs {
-        let means = means?;
-        if run < correct::MAX_RUNS {
-            for (all, of_run) in seen.means.iter_mut().zip(means) {
-                all.push(of_run);
-            }
-        }
-    }
-    Ok(seen)
+    let mut all: Option<Result<Seen, GraphError>> = None;
+    threads::in_order(threads, inputs.len(), look, |seen| match (&mut all, seen) {
+        (Some(Err(_)), _) => {}
+        (Some(Ok(all)), Ok(seen)) => all.merge(seen),
+        (_, seen) => all = Some(seen),
+    });
+    all.expect("there is an input")
 }
 
-/// The means of every layer in one run.
-type Run = Result<Vec<Vec<f32>>, GraphError>;
-
-/// What one thread saw.
-#[derive(Default)]
-struct Thread {
-    ranges: Ranges,
-    runs: Vec<(usize, Run)>,
+impl Seen {
+    fn merge(&mut self, other: Seen) {
+        self.ranges.merge(other.ranges);
+        for (mine, other) in self.means.iter_mut().zip(other.means) {
+            mine.extend(other);
+        }
+    }
 }
 
 impl Ranges {
@@ -148,8 +138,6 @@ impl Ranges {
 
     /// Adds what was seen elsewhere of the same graph.
     fn merge(&mut self, other: Ranges) {
-        self.values
-            .resize(self.values.len().max(other.values.len()), None);
         for (mine, other) in self.values.iter_mut().zip(other.values) {
             match (mine.as_mut(), other) {
                 (Some(mine), Some(other)) => mine.merge(other),

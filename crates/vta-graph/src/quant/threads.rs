@@ -1,6 +1,8 @@
 //! Work on many things at once.
 
+use std::collections::BTreeMap;
 use std::num::NonZero;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
@@ -9,36 +11,40 @@ pub(super) fn available() -> usize {
     thread::available_parallelism().map_or(1, NonZero::get)
 }
 
-/// Hands the numbers below `count` to threads, each of which has a state of its own, and returns
-/// the states. Which thread gets a number is a matter of chance: results must not show it.
-pub(super) fn fold<S: Default + Send>(
+/// Computes `f` of each number below `count` on threads and hands the results to `take` in the
+/// order of the numbers, so that sums of floats do not show which thread came first.
+pub(super) fn in_order<T: Send>(
     threads: usize,
     count: usize,
-    step: impl Fn(&mut S, usize) + Sync,
-) -> Vec<S> {
+    f: impl Fn(usize) -> T + Sync,
+    take: impl FnMut(T) + Send,
+) {
     let next = AtomicUsize::new(0);
+    // The number that `take` waits for, and the results behind it.
+    let taking = Mutex::new((0, BTreeMap::new(), take));
     let work = || {
-        let mut state = S::default();
         loop {
             let index = next.fetch_add(1, Ordering::Relaxed);
             if index >= count {
-                return state;
+                return;
             }
-            step(&mut state, index);
+            let result = f(index);
+            let mut taking = taking.lock().expect("a panic ends all threads");
+            let (wanted, early, take) = &mut *taking;
+            early.insert(index, result);
+            while let Some(result) = early.remove(wanted) {
+                take(result);
+                *wanted += 1;
+            }
         }
     };
     let threads = threads.clamp(1, count.max(1));
-    if threads == 1 {
-        return vec![work()];
-    }
     thread::scope(|scope| {
-        let running: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
-        let join = |thread: thread::ScopedJoinHandle<'_, S>| match thread.join() {
-            Ok(state) => state,
-            Err(panic) => std::panic::resume_unwind(panic),
-        };
-        running.into_iter().map(join).collect()
-    })
+        for _ in 1..threads {
+            scope.spawn(work);
+        }
+        work();
+    });
 }
 
 /// The results for the numbers below `count`, in order; the first error in order.
@@ -47,8 +53,7 @@ pub(super) fn map<T: Send, E: Send>(
     count: usize,
     f: impl Fn(usize) -> Result<T, E> + Sync,
 ) -> Result<Vec<T>, E> {
-    let done = fold(threads, count, |done: &mut Vec<_>, i| done.push((i, f(i))));
-    let mut done: Vec<_> = done.into_iter().flatten().collect();
-    done.sort_by_key(|(i, _)| *i);
-    done.into_iter().map(|(_, result)| result).collect()
+    let mut done = Vec::with_capacity(count);
+    in_order(threads, count, f, |result| done.push(result));
+    done.into_iter().collect()
 }
