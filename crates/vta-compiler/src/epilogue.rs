@@ -33,7 +33,7 @@ use vta_tir::intrinsics::ADDEND_LIMIT;
 /// The second operand of an ALU step.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Operand {
-    /// One value for all channels, in the instruction (16 bits, signed).
+    /// One value for all channels, in the instruction ([`Design::imm_range`]).
     Imm(i32),
     /// One value a channel, in accumulator registers.
     Vector(Vec<i32>),
@@ -81,30 +81,27 @@ impl Epilogue {
                 ..Epilogue::default()
             }),
             None => Ok(Epilogue {
-                steps: select(requant, bounds, design.acc_bits())?,
+                steps: select(requant, bounds, design)?,
                 ..Epilogue::default()
             }),
         }
     }
 
-    /// The same where the sums stay in the accumulators that they begin in, so that these can begin at an addend.
-    ///
-    /// # Errors
-    /// Those of [`select`].
+    /// What means the same where the sums stay in the accumulators that they begin in, and these can begin at an addend. It
+    /// takes a vector, which this may not.
     pub fn before_sums(
+        &self,
         requant: &Requant,
         bounds: &[(i64, i64)],
         design: &Design,
-    ) -> Result<Self, EpilogueError> {
-        let plain = Epilogue::new(requant, bounds, design)?;
+    ) -> Option<Self> {
         // What is added to a sign has to stay: a raise changes it.
         let sign = design.has(Feature::SignInp);
         let operations = [AluOp::Add, AluOp::Max]
             .iter()
             .all(|&op| design.has_alu(op));
-        let begins = plain.records.is_empty() && operations && !sign;
-        let preset = begins.then(|| preset(requant, bounds, design)).flatten();
-        Ok(preset.unwrap_or(plain))
+        let begins = self.records.is_empty() && operations && !sign;
+        begins.then(|| preset(requant, bounds, design)).flatten()
     }
 
     /// How many vectors it reads.
@@ -153,7 +150,7 @@ pub enum EpilogueError {
     },
 }
 
-/// The ALU steps that realize `requant` on accumulators of `acc_bits` bits, given the proven
+/// The ALU steps that realize `requant` on the accumulators of `design`, given the proven
 /// interval of the accumulator for each channel.
 ///
 /// `bounds` has one `(low, high)` a channel, `low <= high`; vectors of the result have the
@@ -161,24 +158,25 @@ pub enum EpilogueError {
 pub fn select(
     requant: &Requant,
     bounds: &[(i64, i64)],
-    acc_bits: u32,
+    design: &Design,
 ) -> Result<Vec<Step>, EpilogueError> {
+    let acc_bits = design.acc_bits();
     accumulators_fit(bounds, acc_bits)?;
     let channels: Vec<Channel> = bounds
         .iter()
         .enumerate()
         .map(|(c, &interval)| Channel::new(requant, c, interval))
         .collect();
-    if let Some(steps) = by_shifts(requant, bounds, acc_bits) {
+    if let Some(steps) = by_shifts(requant, bounds, design) {
         return Ok(steps);
     }
     let whole: Vec<(i64, i64)> = channels.iter().map(|ch| (ch.low, ch.high)).collect();
     if overflow(&channels, &whole, acc_bits).is_none() {
-        return Ok(steps(requant, &channels, &whole));
+        return Ok(steps(requant, &channels, &whole, design));
     }
     let cut: Vec<(i64, i64)> = channels.iter().map(|ch| ch.saturation(requant)).collect();
     match overflow(&channels, &cut, acc_bits) {
-        None => Ok(steps(requant, &channels, &cut)),
+        None => Ok(steps(requant, &channels, &cut, design)),
         Some((channel, value)) => Err(EpilogueError::Scaled {
             channel,
             value,
@@ -266,23 +264,23 @@ fn preset(requant: &Requant, bounds: &[(i64, i64)], design: &Design) -> Option<E
         let raised = Shifts(raised);
         (high_enough && raised.fit(bounds, design.acc_bits())).then(|| Epilogue {
             preset: Some(raised.addends()),
-            steps: raised.steps(requant, bounds, raise as i32),
+            steps: raised.steps(requant, bounds, raise as i32, design),
             records: Vec::new(),
         })
     })
 }
 
 /// `ADD SHR MAX MIN`, if every multiplier is a power of two and nothing overflows.
-fn by_shifts(requant: &Requant, bounds: &[(i64, i64)], acc_bits: u32) -> Option<Vec<Step>> {
+fn by_shifts(requant: &Requant, bounds: &[(i64, i64)], design: &Design) -> Option<Vec<Step>> {
     let shifts = Shifts::new(requant, bounds)?;
-    if !shifts.fit(bounds, acc_bits) {
+    if !shifts.fit(bounds, design.acc_bits()) {
         return None;
     }
     let mut out = Vec::new();
     if shifts.0.iter().any(|&(add, _)| add != 0) {
-        out.push(step(AluOp::Add, shifts.addends()));
+        out.push(step(AluOp::Add, shifts.addends(), design));
     }
-    out.extend(shifts.steps(requant, bounds, 0));
+    out.extend(shifts.steps(requant, bounds, 0, design));
     Some(out)
 }
 
@@ -328,7 +326,13 @@ impl Shifts {
     }
 
     /// `SHR MAX MIN` of sums with their addend; the result is `raise` too high.
-    fn steps(&self, requant: &Requant, bounds: &[(i64, i64)], raise: i32) -> Vec<Step> {
+    fn steps(
+        &self,
+        requant: &Requant,
+        bounds: &[(i64, i64)],
+        raise: i32,
+        design: &Design,
+    ) -> Vec<Step> {
         let results = |end: fn(&(i64, i64)) -> i64| {
             let values = bounds.iter().map(end).zip(&self.0);
             values.map(|(a, &(add, shift))| (a + add) >> shift)
@@ -337,13 +341,13 @@ impl Shifts {
         let mut out = Vec::new();
         if self.0.iter().any(|&(_, shift)| shift != 0) {
             let shifts = self.0.iter().map(|&(_, shift)| shift as i32);
-            out.push(step(AluOp::Shr, shifts.collect()));
+            out.push(step(AluOp::Shr, shifts.collect(), design));
         }
         if results(|b| b.0).any(|y| y < lo.into()) {
-            out.push(step(AluOp::Max, vec![lo]));
+            out.push(step(AluOp::Max, vec![lo], design));
         }
         if results(|b| b.1).any(|y| y > hi.into()) {
-            out.push(step(AluOp::Min, vec![hi]));
+            out.push(step(AluOp::Min, vec![hi], design));
         }
         out
     }
@@ -433,22 +437,28 @@ fn overflow(channels: &[Channel], ranges: &[(i64, i64)], bits: u32) -> Option<(u
 }
 
 /// An operation with these values: one within the instruction if all channels agree on it.
-fn step(op: AluOp, values: Vec<i32>) -> Step {
-    let operand = match values.split_first() {
-        Some((&first, rest))
-            if i16::try_from(first).is_ok() && rest.iter().all(|&v| v == first) =>
-        {
-            Operand::Imm(first)
-        }
+fn step(op: AluOp, values: Vec<i32>, design: &Design) -> Step {
+    let (least, most) = design.imm_range();
+    let first = values
+        .first()
+        .copied()
+        .filter(|v| (least..=most).contains(v));
+    let operand = match first {
+        Some(first) if values.iter().all(|&v| v == first) => Operand::Imm(first),
         _ => Operand::Vector(values),
     };
     Step { op, operand }
 }
 
 /// The steps for accumulators that are first cut to `ranges`.
-fn steps(requant: &Requant, channels: &[Channel], ranges: &[(i64, i64)]) -> Vec<Step> {
+fn steps(
+    requant: &Requant,
+    channels: &[Channel],
+    ranges: &[(i64, i64)],
+    design: &Design,
+) -> Vec<Step> {
     let mut out = Vec::new();
-    let mut push = |op, values| out.push(step(op, values));
+    let mut push = |op, values| out.push(step(op, values, design));
     let each = || channels.iter().zip(ranges);
     if each().any(|(ch, r)| ch.low < r.0) {
         push(AluOp::Max, ranges.iter().map(|r| r.0 as i32).collect());
@@ -486,8 +496,20 @@ fn steps(requant: &Requant, channels: &[Channel], ranges: &[(i64, i64)]) -> Vec<
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use proptest::prelude::*;
+    use vta_isa::HwConfig;
+
+    use super::*;
+
+    /// The default design with accumulators of 16 or 32 bits.
+    fn design(acc_bits: u32) -> Design {
+        let config = HwConfig {
+            log_acc_width: acc_bits.ilog2(),
+            log_acc_buff_size: 14,
+            ..HwConfig::default()
+        };
+        config.design().unwrap()
+    }
 
     fn wrap(value: i64, bits: u32) -> i64 {
         (value << (64 - bits)) >> (64 - bits)
@@ -544,7 +566,7 @@ mod tests {
                 .iter()
                 .map(|c| (c.2 >> narrow, (c.2 + c.3) >> narrow))
                 .collect();
-            if let Ok(steps) = select(&requant, &bounds, bits) {
+            if let Ok(steps) = select(&requant, &bounds, &design(bits)) {
                 for (c, &(low, high)) in bounds.iter().enumerate() {
                     let inner =
                         probes.iter().map(|p| low + (p % (high - low + 1) as u64) as i64);
@@ -576,10 +598,11 @@ mod tests {
                 hi: (clip.0 + clip.1).min(127),
             };
             let bounds: Vec<(i64, i64)> = channels.iter().map(|c| (c.2, c.2 + c.3)).collect();
-            let steps = select(&requant, &bounds, 32).expect("it fits");
-            prop_assert!(steps.len() <= 4 && steps.iter().all(|s| s.op != AluOp::Mul));
             let design = Design::default();
-            let early = Epilogue::before_sums(&requant, &bounds, &design).expect("it fits");
+            let steps = select(&requant, &bounds, &design).expect("it fits");
+            prop_assert!(steps.len() <= 4 && steps.iter().all(|s| s.op != AluOp::Mul));
+            let late = Epilogue::new(&requant, &bounds, &design).expect("it fits");
+            let early = late.before_sums(&requant, &bounds, &design).unwrap_or(late);
             for (c, &(low, high)) in bounds.iter().enumerate() {
                 for p in &probes {
                     let a = low + (p % (high - low + 1) as u64) as i64;
@@ -607,7 +630,7 @@ mod tests {
 
     #[test]
     fn a_large_sum_is_cut_before_it_is_scaled() {
-        let steps = select(&typical(), &[(-9_000_000, 9_000_000)], 32).expect("it fits");
+        let steps = select(&typical(), &[(-9_000_000, 9_000_000)], &design(32)).expect("it fits");
         let ops: Vec<AluOp> = steps.iter().map(|s| s.op).collect();
         use AluOp::{Add, Max, Min, Mul, Shr};
         assert_eq!(ops, [Max, Min, Mul, Add, Shr, Shr]);
@@ -616,7 +639,7 @@ mod tests {
     #[test]
     fn clamps_go_only_on_proof() {
         let ops = |bounds| {
-            let steps = select(&typical(), &[bounds], 32).expect("it fits");
+            let steps = select(&typical(), &[bounds], &design(32)).expect("it fits");
             steps.iter().map(|s| s.op).collect::<Vec<_>>()
         };
         use AluOp::{Add, Min, Mul, Shr};
@@ -626,7 +649,7 @@ mod tests {
 
     #[test]
     fn sums_wider_than_a_register_are_refused() {
-        let error = select(&typical(), &[(-40_000, 0)], 16).expect_err("16 bits");
+        let error = select(&typical(), &[(-40_000, 0)], &design(16)).expect_err("16 bits");
         assert_eq!(
             error.to_string(),
             "channel 0: the accumulator can reach -40000, beyond 16 bits"

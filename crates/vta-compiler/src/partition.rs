@@ -272,13 +272,6 @@ fn conv(
     let rest = unread_sums(graph, node, ranges, design)?;
     raw.resize(folded.mult.len(), rest);
     let pooled = matches!(sums_node.op, Op::MaxPool(_));
-    let epilogue = if pooled {
-        Epilogue::new(&folded, &raw, design)
-    } else {
-        Epilogue::before_sums(&folded, &raw, design)
-    };
-    let epilogue = epilogue.map_err(|e| e.to_string())?;
-    operations(epilogue.operations(), design)?;
     let out_layout = borderless(design, design.block_out());
     let pool = match &sums_node.op {
         Op::MaxPool(pool) => {
@@ -302,7 +295,15 @@ fn conv(
         requant: folded,
     };
     let shape = ConvShape::conv(&packed, passes);
-    if !tiling::conv_fits(&shape, epilogue.vectors(), design) {
+    let fits = |epilogue: &Epilogue| tiling::conv_fits(&shape, epilogue.vectors(), design);
+    let mut epilogue = Epilogue::new(&packed.requant, &raw, design).map_err(|e| e.to_string())?;
+    if !pooled {
+        // Its vector may be one more, or wider than an immediate, and find no place.
+        let early = epilogue.before_sums(&packed.requant, &raw, design);
+        epilogue = early.filter(fits).unwrap_or(epilogue);
+    }
+    operations(epilogue.operations(), design)?;
+    if !fits(&epilogue) {
         return Err("not even one register of its result fits the scratchpads".to_string());
     }
     Ok((between, requantize, epilogue))
