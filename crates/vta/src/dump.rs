@@ -70,13 +70,7 @@ impl Dump {
         let wanted = self.wanted.as_deref().unwrap_or_default();
         if self.steps().any(|(name, _)| name == wanted) {
             return match &self.operator {
-                Some(name) if self.texts.is_empty() => {
-                    let known = match self.operators.is_empty() {
-                        true => format!("`{wanted}` is no step of operators"),
-                        false => format!("there are {}", self.operators.join(", ")),
-                    };
-                    Err(Error::input(format!("no operator `{name}`")).help(known))
-                }
+                Some(name) if self.texts.is_empty() => Err(self.lacks(name, wanted)),
                 _ => Ok(&self.texts),
             };
         }
@@ -85,6 +79,25 @@ impl Dump {
             Error::input(format!("no step of this compilation is called `{wanted}`"))
                 .help(format!("there are {}", names.join(", "))),
         )
+    }
+
+    /// That the step `wanted` has no loop nest of the name `operator`.
+    fn lacks(&self, operator: &str, wanted: &str) -> Error {
+        if !self.operators.is_empty() {
+            let known = format!("there are {}", self.operators.join(", "));
+            return Error::input(format!("no operator `{operator}`")).help(known);
+        }
+        let of_nests = |&(_, level): &(&str, Level)| matches!(level, Level::Tensor | Level::Script);
+        let steps: Vec<&str> = self
+            .steps()
+            .filter(of_nests)
+            .map(|(name, _)| name)
+            .collect();
+        let remedy = match steps.is_empty() {
+            true => "no operator is on the accelerator".to_owned(),
+            false => format!("those that do are {}", steps.join(", ")),
+        };
+        Error::input(format!("`{wanted}` prints no operator by itself")).help(remedy)
     }
 
     /// As `see`, of the loop nest of an operator.

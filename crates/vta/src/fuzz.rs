@@ -19,7 +19,7 @@ use vta_isa::Design;
 use vta_program::{Place, Program};
 use vta_sim::{MemoryModel, Order};
 
-pub use schedules::{ScheduleDifference, ScheduleRuns, Schedules};
+pub use schedules::{Conditions, ScheduleDifference, ScheduleRuns, Schedules};
 
 use crate::{Calibration, DeviceKind, Devices, Error, Model, Module, Options, Progress, Result};
 

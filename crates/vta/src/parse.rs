@@ -15,6 +15,14 @@ pub(crate) fn number(text: &str) -> Result<u64, String> {
     parsed.map_err(|error| format!("{error}; write it as 4096 or 0x1000"))
 }
 
+/// How many of something, at least 1.
+pub(crate) fn count<T: TryFrom<u64>>(text: &str) -> Result<T, String> {
+    match number(text)? {
+        0 => Err("give 1 or more".to_owned()),
+        count => T::try_from(count).map_err(|_| "give less".to_owned()),
+    }
+}
+
 /// A real number as `0.5`, `.5` or `1/2`.
 pub(crate) fn fraction(text: &str) -> Result<f64, String> {
     let number = |text: &str| text.trim().parse::<f64>().ok();

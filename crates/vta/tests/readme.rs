@@ -1,16 +1,31 @@
-//! The samples of the README are what its commands print. `VTA_BLESS=1` writes them anew.
+//! The samples of the README are what its commands print: an indented line is typed, or some command prints it.
+//! `VTA_BLESS=1` writes them anew.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use vta_rtl::RtlModel;
 
-/// The commands that the samples are of.
-const COMMANDS: [&[&str]; 4] = [
-    &["run"],
-    &["run", "--device", "cycle"],
-    &["run", "--device", "fsim,cycle,rtl"],
-    &["profile", "--latency", "0"],
+/// The commands that the samples are of; `$D` is the folder of the digits.
+const COMMANDS: [&str; 7] = [
+    "run",
+    "run --device cycle",
+    "run --device fsim,cycle,rtl",
+    "profile --latency 0",
+    "eval $D/digits.onnx --data $D/test --calib $D/calib --scale 1/255 --json",
+    "compile $D/digits.onnx -o digits.vta --calib $D/calib --scale 1/255",
+    "check digits.vta",
+];
+
+/// What lines begin with that are typed.
+const TYPED: [&str; 7] = [
+    "cargo ",
+    "vta ",
+    "hardware/",
+    "D=",
+    "import ",
+    "digits = ",
+    "print(",
 ];
 
 const INDENT: &str = "    ";
@@ -33,16 +48,29 @@ fn samples_are_what_the_commands_print() {
         std::fs::write(&path, fresh).unwrap();
         return;
     }
-    for (old, new) in readme.lines().zip(fresh.lines()) {
-        assert_eq!(old, new, "README.md; VTA_BLESS=1 mends it");
-    }
+    let differs = |(old, new): &(&str, &str)| old != new;
+    let first = readme.lines().zip(fresh.lines()).find(differs);
+    let help = "README.md; VTA_BLESS=1 mends it";
+    assert!(readme == fresh, "{help}: {first:#?}");
 }
 
-fn lines_of(args: &[&str]) -> Vec<String> {
-    let vta = Command::new(env!("CARGO_BIN_EXE_vta"));
-    let out = { vta }.args(args).current_dir(root()).output().unwrap();
+#[test]
+#[should_panic(expected = "no command prints `4 cycles of rest`")]
+fn a_line_that_no_command_prints_fails() {
+    refreshed("    4 cycles of rest\n", &["4 cycles of work".to_owned()]);
+}
+
+fn lines_of(args: &str) -> Vec<String> {
+    let digits = root().join("models/digits");
+    let words = args.split(' ').map(|word| match word.strip_prefix("$D/") {
+        Some(file) => digits.join(file),
+        None => word.into(),
+    });
+    let mut vta = Command::new(env!("CARGO_BIN_EXE_vta"));
+    vta.args(words).current_dir(env!("CARGO_TARGET_TMPDIR"));
+    let out = vta.output().unwrap();
     let error = String::from_utf8_lossy(&out.stderr);
-    assert!(out.status.success(), "vta {}: {error}", args.join(" "));
+    assert!(out.status.success(), "vta {args}: {error}");
     let text = String::from_utf8(out.stdout).unwrap();
     text.lines().map(String::from).collect()
 }
@@ -80,6 +108,11 @@ fn refreshed(readme: &str, printed: &[String]) -> String {
             out.extend(rows.into_iter().map(|row| format!("{INDENT}{row}")));
             continue;
         }
+        let is_typed = TYPED.iter().any(|begin| sample.starts_with(begin));
+        if is_typed || sample == "..." {
+            out.push(line.to_owned());
+            continue;
+        }
         let words = shape(sample).split(' ').count();
         // Totals stand behind the table that they are of.
         let near = printed[last..].iter().chain(&printed[..last]);
@@ -87,12 +120,29 @@ fn refreshed(readme: &str, printed: &[String]) -> String {
             [key, _] => matches!(cells(p)[..], [k, _] if k == key),
             _ => words > 2 && shape(p) == shape(sample),
         });
-        out.push(match total {
-            Some(total) => format!("{INDENT}{total}"),
-            None => line.to_owned(),
-        });
+        let total = total.cloned().or_else(|| shortened(sample, printed));
+        let total = total.unwrap_or_else(|| panic!("README.md: no command prints `{sample}`"));
+        out.push(format!("{INDENT}{total}"));
     }
     out.join("\n") + "\n"
+}
+
+/// A printed line of JSON without the fields in whose place the sample has dots.
+fn shortened(sample: &str, printed: &[String]) -> Option<String> {
+    let key = |field: &str| field.split(':').next().map(str::to_owned);
+    let of = |line: &String| {
+        let mut all = line.split(',');
+        let field = |field: &str| match field.starts_with("...") {
+            true => Some(field.to_owned()),
+            false => all.find(|f| key(f) == key(field)).map(str::to_owned),
+        };
+        let fields: Option<Vec<String>> = sample.split(',').map(field).collect();
+        Some(fields?.join(","))
+    };
+    printed
+        .iter()
+        .filter(|line| line.starts_with('{'))
+        .find_map(of)
 }
 
 /// Where the printed table begins that has the columns `header` and perhaps others.

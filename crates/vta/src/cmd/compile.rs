@@ -65,7 +65,7 @@ impl Compile {
                 Emit::Stream => "tokens",
             }));
         let bar = Bar::default();
-        if let (Some(_), None) = (&self.operator, step) {
+        if let (Some(_), None | Some("list")) = (&self.operator, step) {
             return Err(Error::input("--operator is of what is printed")
                 .help("add --emit script, or --dump-after with a step of loop nests"));
         }

@@ -17,7 +17,7 @@ use vta_rtl::{
 use super::Target;
 use crate::bar::Bar;
 use crate::output::{self, grouped};
-use crate::parse::number;
+use crate::parse::{count, number};
 
 /// How often each bin of the coverage should be met, unless something else is said.
 const GOAL: u64 = 100;
@@ -31,7 +31,7 @@ const DEFAULT_DESIGN: u64 = 5;
 #[derive(Args)]
 pub(super) struct Cosim {
     /// Programs; with --all for each design, and for the default design five times as many.
-    #[arg(long, value_name = "N", default_value = "200", value_parser = programs)]
+    #[arg(long, value_name = "N", default_value = "200", value_parser = count::<u64>)]
     programs: u64,
     /// Seed of the first program; each further one, of all designs, has the next.
     #[arg(long, value_name = "N", default_value = "1", value_parser = number)]
@@ -78,13 +78,6 @@ fn stalls(text: &str) -> std::result::Result<Stalls, String> {
             Ok(seed) => Ok(Stalls(Some(seed))),
             Err(error) => Err(format!("{error}, or none")),
         },
-    }
-}
-
-pub(super) fn programs(text: &str) -> std::result::Result<u64, String> {
-    match number(text)? {
-        0 => Err("give 1 or more".to_owned()),
-        programs => Ok(programs),
     }
 }
 

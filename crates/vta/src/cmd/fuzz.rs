@@ -3,7 +3,7 @@
 mod schedules;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
@@ -15,7 +15,7 @@ use vta_rtl::candidates;
 
 use crate::bar::Bar;
 use crate::output::{self, grouped, table};
-use crate::parse::number;
+use crate::parse::{count, number};
 
 /// Run random networks in the integer interpreter, the functional simulator and the cycle simulator, and
 /// compare their results, memory and counters. Every stream passes the race detector.
@@ -26,23 +26,23 @@ use crate::parse::number;
 ///
 /// With --schedules, random schedules of random operators instead: whatever primitives are applied, the loop nest computes
 /// the same, and so do both simulators once nothing but instructions is left. One that differs is a file for
-/// `vta schedule`.
+/// `vta schedule`; its second line is the command.
 #[derive(Args)]
 pub(super) struct FuzzCommand {
     /// A network in the graph's text form, in exact integers; the seeds are those of its inputs.
     #[arg(value_name = "FILE.graph", requires = "config")]
     network: Option<PathBuf>,
     /// Networks.
-    #[arg(long, value_name = "N", default_value = "100", value_parser = super::cosim::programs)]
+    #[arg(long, value_name = "N", default_value = "100", value_parser = count::<u64>)]
     networks: u64,
     /// Schedules, and no networks.
-    #[arg(long, value_name = "N", conflicts_with_all = ["network", "networks", "kind", "designs"], value_parser = super::cosim::programs)]
+    #[arg(long, value_name = "N", conflicts_with_all = ["network", "networks", "kind", "designs"], value_parser = count::<u64>)]
     schedules: Option<u64>,
     /// Seed of the first network; each further one has the next.
     #[arg(long, value_name = "N", default_value = "1", value_parser = number)]
     seed: u64,
     /// On how many of the designs each network runs.
-    #[arg(long, value_name = "N", default_value_t = 2, conflicts_with = "config")]
+    #[arg(long, value_name = "N", default_value = "2", conflicts_with = "config", value_parser = count::<usize>)]
     designs: usize,
     /// One design instead: a preset, or a file with the keys of vta_config.json.
     #[arg(long, value_name = "NAME|FILE.json")]
@@ -135,6 +135,14 @@ impl FuzzCommand {
         Ok(designs)
     }
 
+    /// What `--config` takes for the design `name` of `designs`.
+    fn config_of(&self, name: &str) -> String {
+        match self.config.is_some() || HwConfig::preset(name).is_some() {
+            true => name.to_owned(),
+            false => format!("hardware/dv/designs/{name}.json"),
+        }
+    }
+
     fn kinds(&self) -> Vec<Kind> {
         if self.kind.is_empty() {
             return Kind::ALL.to_vec();
@@ -175,8 +183,11 @@ impl FuzzCommand {
             small_what,
             network,
         } = difference;
-        let comment = format!("; design {design}, from seed {seed}: {small_what}\n");
-        let network = comment.replace('\n', " ").trim_end().to_owned() + "\n" + network;
+        let file = self.keep.as_deref().unwrap_or(Path::new("FILE.graph"));
+        let (file, config) = (file.display(), self.config_of(design));
+        let replay = format!("vta fuzz {file} --config {config}");
+        let first = small_what.replace('\n', " ");
+        let network = format!("; {}\n; {replay}\n{network}", first.trim_end());
         if let Some(path) = &self.keep {
             vta::write(path, network.as_bytes())?;
         }
@@ -186,7 +197,7 @@ impl FuzzCommand {
         let kind = json!(kind);
         let kind = kind.as_str().unwrap_or_default();
         let shown = match &self.keep {
-            Some(path) => format!("the small network is in {}\n", path.display()),
+            Some(_) => format!("the small network runs again by: {replay}\n"),
             None => network,
         };
         output::print(format!(

@@ -7,10 +7,9 @@ use serde::Serialize;
 use vta::{Error, Progress, Result};
 use vta_rtl::{Catch, Mutation, SOURCES, mutations, try_mutations};
 
-use super::cosim::programs;
 use crate::bar::Bar;
 use crate::output;
-use crate::parse::number;
+use crate::parse::{count, number};
 
 /// Put deliberate bugs into the hardware, one at a time, and see that co-simulation catches each.
 ///
@@ -22,7 +21,7 @@ pub(super) struct Mutate {
     #[arg(value_name = "FILE.sv")]
     files: Vec<String>,
     /// Programs after which a bug is not caught.
-    #[arg(long, value_name = "N", default_value = "200", value_parser = programs)]
+    #[arg(long, value_name = "N", default_value = "200", value_parser = count::<u64>)]
     programs: u64,
     /// Seed of the first program; each further one has the next.
     #[arg(long, value_name = "N", default_value = "1", value_parser = number)]

@@ -15,7 +15,7 @@ pub(super) struct Zoo {
     #[arg(value_name = "NAME", requires = "output")]
     name: Option<String>,
     /// Seed of the weights.
-    #[arg(long, value_name = "N", default_value = "0", value_parser = number)]
+    #[arg(long, value_name = "N", default_value = "0", requires = "name", value_parser = number)]
     seed: u64,
     /// Where the network goes; - is the standard output.
     #[arg(short, long, value_name = "FILE", requires = "name")]

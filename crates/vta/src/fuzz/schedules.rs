@@ -9,7 +9,7 @@ use serde::Serialize;
 use vta_graph::random::{Dice, shrink};
 use vta_isa::{Design, Feature};
 use vta_sim::MemoryModel;
-use vta_tir::schedule::{Script, Traced};
+use vta_tir::schedule::{Script, apply};
 use vta_tir::{Geometry, Program, Stmt};
 
 use super::caught;
@@ -46,10 +46,34 @@ pub struct ScheduleDifference {
     pub seed: u64,
     /// Name of the design.
     pub design: String,
+    /// How it was tried.
+    #[serde(flatten)]
+    pub conditions: Conditions,
     /// What differs.
     pub what: String,
     /// The nest and its schedule, as `vta schedule` reads them.
     pub script: String,
+}
+
+/// What a schedule is tried under, but for the design: the fields of [`Trial`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Conditions {
+    /// Latency of the memory in cycles.
+    pub latency: u32,
+    /// Seed of its stalls, if it has any.
+    pub stalls: Option<u64>,
+    /// Seed of the parameters' values.
+    pub values: u64,
+    /// Whether commands wait for what they need alone.
+    pub latency_hiding: bool,
+}
+
+/// Why a schedule fails, and the schedule as far as it got.
+#[derive(Default)]
+struct Failure {
+    conditions: Conditions,
+    what: String,
+    script: String,
 }
 
 impl ScheduleRuns {
@@ -120,10 +144,10 @@ impl Schedules {
 
     fn shrunk(&self, seed: u64) -> ScheduleDifference {
         let (name, design) = self.design_of(seed);
-        let (mut what, mut script) = Default::default();
+        let mut small = Failure::default();
         let mut fails = |dice: &mut Dice| match attempt(dice, design) {
-            Err((failure, failing)) => {
-                (what, script) = (failure, failing);
+            Err(failure) => {
+                small = failure;
                 true
             }
             Ok(_) => false,
@@ -133,29 +157,46 @@ impl Schedules {
         ScheduleDifference {
             seed,
             design: name.to_owned(),
-            what,
-            script,
+            conditions: small.conditions,
+            what: small.what,
+            script: small.script,
         }
     }
 }
 
-/// One schedule; what differs, with the script.
-fn attempt(dice: &mut Dice, design: &Design) -> Result<ScheduleRuns, (String, String)> {
+/// One schedule.
+fn attempt(dice: &mut Dice, design: &Design) -> Result<ScheduleRuns, Failure> {
+    let conditions = Conditions {
+        latency: dice.pick(&[0, 1, 16, 100]),
+        stalls: dice.flag().then(|| dice.roll().into()),
+        values: dice.roll().into(),
+        latency_hiding: dice.range(0, 3) < 3,
+    };
     let operator = operators::draw(dice, design);
-    let (name, naive) = (operator.name.to_owned(), operator.program.to_string());
-    let script = caught(|| Ok(schedule(dice, operator, design)));
-    let script = script.map_err(|what| (what, naive))?;
+    let name = operator.name.to_owned();
+    let mut drawn = Drawn::new(operator.program.clone(), design);
+    let scheduled = caught(|| {
+        schedule(dice, &operator, &mut drawn);
+        Ok(())
+    });
+    let script = Script::new(operator.program, drawn.lines);
+    let failed = |what| Failure {
+        conditions,
+        what,
+        script: script.to_string(),
+    };
+    scheduled.map_err(failed)?;
     let trial = Trial {
         design: design.clone(),
         memory: MemoryModel {
-            latency: dice.pick(&[0, 1, 16, 100]),
-            stalls: dice.flag().then(|| dice.roll().into()),
+            latency: conditions.latency,
+            stalls: conditions.stalls,
         },
-        seed: dice.roll().into(),
-        latency_hiding: dice.range(0, 3) < 3,
+        seed: conditions.values,
+        latency_hiding: conditions.latency_hiding,
     };
     let tried = caught(|| trial.run(&script).map_err(|e| e.message().to_owned()));
-    let tried = tried.map_err(|what| (what, script.to_string()))?;
+    let tried = tried.map_err(failed)?;
     let mut runs = ScheduleRuns::default();
     for step in &script.steps {
         let primitive = step.name().split(' ').next().unwrap_or_default();
@@ -168,26 +209,50 @@ fn attempt(dice: &mut Dice, design: &Design) -> Result<ScheduleRuns, (String, St
     Ok(runs)
 }
 
+/// A nest, and the lines that made it what it is; the last one may be what panicked.
+struct Drawn {
+    program: Program,
+    geometry: Geometry,
+    lines: Vec<String>,
+}
+
+impl Drawn {
+    fn new(program: Program, design: &Design) -> Drawn {
+        Drawn {
+            program,
+            geometry: Geometry {
+                batch: design.batch() as i64,
+                block_in: design.block_in() as i64,
+                block_out: design.block_out() as i64,
+            },
+            lines: Vec::new(),
+        }
+    }
+
+    /// Applies a line, or leaves it out.
+    fn attempt(&mut self, line: String) {
+        self.lines.push(line);
+        let line = &self.lines[self.lines.len() - 1];
+        if apply(&mut self.program, line, &self.geometry).is_err() {
+            self.lines.pop();
+        }
+    }
+}
+
 /// An operator on its way to the accelerator, by choices of which most lead there; primitives that refuse are left out.
-fn schedule(dice: &mut Dice, operator: Operator, design: &Design) -> Script {
-    let geometry = Geometry {
-        batch: design.batch() as i64,
-        block_in: design.block_in() as i64,
-        block_out: design.block_out() as i64,
-    };
-    let mut p = Traced::new(operator.program.clone(), geometry);
+fn schedule(dice: &mut Dice, operator: &Operator, p: &mut Drawn) {
     let stages = operator.stages;
     let tile = [0, 1, 2].map(|d| dice.range(1, operator.extents[d]));
     let outer = permutation(dice, ["c", "y", "x"]);
     for s in 0..stages {
         let [c, y, x] = tile;
-        attempted(&mut p, format!("tile c{s}:{c} y{s}:{y} x{s}:{x}"));
+        p.attempt(format!("tile c{s}:{c} y{s}:{y} x{s}:{x}"));
         let order = outer.map(|d| format!("{d}{s}o"));
-        attempted(&mut p, format!("reorder {}", order.join(" ")));
+        p.attempt(format!("reorder {}", order.join(" ")));
     }
-    noise(dice, &mut p);
+    noise(dice, p);
     if let Some(s) = operator.reduction {
-        attempted(&mut p, format!("split ci {}", dice.range(1, 3)));
+        p.attempt(format!("split ci {}", dice.range(1, 3)));
         let inner = permutation(dice, ["c", "y", "x"]).map(|d| format!("{d}{s}i"));
         let [a, b, c] = inner;
         let order = match dice.range(0, 2) {
@@ -195,17 +260,17 @@ fn schedule(dice: &mut Dice, operator: Operator, design: &Design) -> Script {
             1 => format!("reorder {a} cio {b} cii ky kx {c}"),
             _ => format!("reorder cio cii {a} ky {b} kx {c}"),
         };
-        attempted(&mut p, order);
+        p.attempt(order);
     }
     let first = format!("{}0o", outer[0]);
     for s in 1..stages {
-        attempted(&mut p, format!("fuse_nests {first} {}{s}o 3", outer[0]));
+        p.attempt(format!("fuse_nests {first} {}{s}o 3", outer[0]));
     }
-    noise(dice, &mut p);
+    noise(dice, p);
     let at = |d: usize| format!("{}0o", outer[d]);
     for buffer in &operator.temporaries {
-        attempted(&mut p, format!("sink_alloc {buffer} {}", at(2)));
-        attempted(&mut p, format!("set_scope {buffer} acc"));
+        p.attempt(format!("sink_alloc {buffer} {}", at(2)));
+        p.attempt(format!("set_scope {buffer} acc"));
     }
     let mut places = operator.temporaries.clone();
     for (buffer, scope) in &operator.operands {
@@ -214,35 +279,29 @@ fn schedule(dice: &mut Dice, operator: Operator, design: &Design) -> Script {
             3 if reduced => "cio".to_owned(),
             d => at(d.min(2)),
         };
-        attempted(&mut p, format!("cache_read {buffer} {at} {scope}"));
+        p.attempt(format!("cache_read {buffer} {at} {scope}"));
         let cache = format!("{buffer}_{scope}");
-        if p.program()
+        if p.program
             .buffer(&cache)
             .is_some_and(|b| b.dtype.bits() == 8)
             && *scope == "acc"
         {
-            attempted(&mut p, format!("widen {cache} i32"));
+            p.attempt(format!("widen {cache} i32"));
         }
         places.push(cache);
     }
-    noise(dice, &mut p);
+    noise(dice, p);
     for buffer in &places {
         if dice.flag() {
-            attempted(&mut p, format!("double_buffer {buffer}"));
+            p.attempt(format!("double_buffer {buffer}"));
         }
     }
     if dice.range(0, 3) == 3 {
         let d = dice.range(0, 2);
-        attempted(&mut p, format!("virtual_thread {}", at(d)));
+        p.attempt(format!("virtual_thread {}", at(d)));
     }
-    finish(dice, &mut p);
-    noise(dice, &mut p);
-    let (_, lines) = p.into_parts();
-    Script::new(operator.program, lines)
-}
-
-fn attempted(p: &mut Traced, line: String) -> bool {
-    p.apply(&line).is_ok()
+    finish(dice, p);
+    noise(dice, p);
 }
 
 fn permutation<const N: usize>(dice: &mut Dice, mut of: [&'static str; N]) -> [&'static str; N] {
@@ -253,19 +312,19 @@ fn permutation<const N: usize>(dice: &mut Dice, mut of: [&'static str; N]) -> [&
 }
 
 /// Makes instructions of whatever unifies with one.
-fn finish(dice: &mut Dice, p: &mut Traced) {
+fn finish(dice: &mut Dice, p: &mut Drawn) {
     let inner_first = dice.range(0, 3) == 3;
     for kind in ["gemm", "reset", "alu"] {
-        for var in loops(p.program()) {
-            attempted(p, format!("tensorize {var} {kind}"));
+        for var in loops(&p.program) {
+            p.attempt(format!("tensorize {var} {kind}"));
         }
     }
-    let mut vars = loops(p.program());
+    let mut vars = loops(&p.program);
     if inner_first {
         vars.reverse();
     }
     for var in vars {
-        attempted(p, format!("dma {var}"));
+        p.attempt(format!("dma {var}"));
     }
 }
 
@@ -280,11 +339,11 @@ fn loops(program: &Program) -> Vec<String> {
 }
 
 /// Perhaps a primitive or two on loops and buffers of any kind.
-fn noise(dice: &mut Dice, p: &mut Traced) {
+fn noise(dice: &mut Dice, p: &mut Drawn) {
     for _ in 0..dice.range(0, 3).saturating_sub(1) {
-        let vars = loops(p.program());
+        let vars = loops(&p.program);
         let mut buffers: Vec<String> = Vec::new();
-        p.program().walk(&mut |stmt| {
+        p.program.walk(&mut |stmt| {
             if let Stmt::Alloc { buffer, .. } = stmt {
                 buffers.push(buffer.name.to_string());
             }
@@ -315,6 +374,6 @@ fn noise(dice: &mut Dice, p: &mut Traced) {
             10 => format!("virtual_thread {var}"),
             _ => format!("sink_alloc {buffer} {var}"),
         };
-        attempted(p, line);
+        p.attempt(line);
     }
 }

@@ -1,11 +1,12 @@
 //! Random schedules, printed.
 
 use std::ops::Range;
+use std::path::Path;
 use std::process::ExitCode;
 
 use serde_json::json;
 use vta::Result;
-use vta::fuzz::{ScheduleDifference, ScheduleRuns, Schedules};
+use vta::fuzz::{Conditions, ScheduleDifference, ScheduleRuns, Schedules};
 
 use super::{FuzzCommand, rows};
 use crate::bar::Bar;
@@ -53,9 +54,11 @@ impl FuzzCommand {
             design,
             what,
             script,
+            ..
         } = difference;
         let first = what.lines().next().unwrap_or_default();
-        let script = format!("// design {design}, from seed {seed}: {first}\n{script}");
+        let replay = replay(difference, &self.config_of(design), self.keep.as_deref());
+        let script = format!("// {first}\n// {replay}\n{script}");
         if let Some(path) = &self.keep {
             vta::write(path, script.as_bytes())?;
         }
@@ -63,9 +66,68 @@ impl FuzzCommand {
             return output::print_json(&json!({"difference": difference}));
         }
         let shown = match &self.keep {
-            Some(path) => format!("the small schedule is in {}\n", path.display()),
+            Some(_) => format!("the small schedule runs again by: {replay}\n"),
             None => script,
         };
         output::print(format!("seed {seed} on {design}: {what}\n{shown}"))
+    }
+}
+
+/// The command that runs a schedule as it was tried; from the standard input if it was not kept.
+fn replay(difference: &ScheduleDifference, config: &str, kept: Option<&Path>) -> String {
+    let Conditions {
+        latency,
+        stalls,
+        values,
+        latency_hiding,
+    } = difference.conditions;
+    let file = kept.unwrap_or(Path::new("-")).display();
+    let stalls = stalls.map_or(String::new(), |seed| format!(" --stalls {seed}"));
+    let serial = if latency_hiding { "" } else { " --serial" };
+    format!(
+        "vta schedule {file} --config {config} --seed {values} --latency {latency}{stalls}{serial}"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::cmd::Cli;
+
+    #[test]
+    fn a_difference_runs_again_by_its_command() {
+        let mut difference = ScheduleDifference {
+            seed: 7,
+            design: "batch_2".to_owned(),
+            conditions: Conditions {
+                latency: 100,
+                stalls: Some(5),
+                values: 9,
+                latency_hiding: false,
+            },
+            what: "step `split i 2`: the nest computes something else".to_owned(),
+            script: "program p(y: out i8[2, 2, 16]) {\n}\nschedule\n".to_owned(),
+        };
+        let config = "hardware/dv/designs/batch_2.json";
+        let command = replay(&difference, config, Some(Path::new("a.tir")));
+        assert_eq!(
+            command,
+            format!(
+                "vta schedule a.tir --config {config} --seed 9 --latency 100 --stalls 5 --serial"
+            )
+        );
+        assert!(Cli::try_parse_from(command.split(' ')).is_ok());
+        difference.conditions = Conditions {
+            latency_hiding: true,
+            ..Conditions::default()
+        };
+        let command = replay(&difference, "default", None);
+        assert_eq!(
+            command,
+            "vta schedule - --config default --seed 0 --latency 0"
+        );
+        assert!(Cli::try_parse_from(command.split(' ')).is_ok());
     }
 }
