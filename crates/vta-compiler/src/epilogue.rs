@@ -25,10 +25,16 @@
 //! `MUL` and `ADD` may wrap in between: if the true sum fits `A` bits, the wrapped one is it.
 //! A clamp that the interval proves idle is dropped, by proof and never by observation.
 
+mod select;
+mod shifts;
+
 use vta_graph::Requant;
 use vta_graph::quant::SHIFT_IMM_MAX;
 use vta_isa::{AluOp, ChannelRequant, Design, Feature};
 use vta_tir::intrinsics::ADDEND_LIMIT;
+
+pub use select::select;
+pub use shifts::floor;
 
 /// The second operand of an ALU step.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -101,7 +107,9 @@ impl Epilogue {
             .iter()
             .all(|&op| design.has_alu(op));
         let begins = self.records.is_empty() && operations && !sign;
-        begins.then(|| preset(requant, bounds, design)).flatten()
+        begins
+            .then(|| shifts::preset(requant, bounds, design))
+            .flatten()
     }
 
     /// How many vectors it reads.
@@ -148,41 +156,6 @@ pub enum EpilogueError {
         /// Width of an accumulator.
         bits: u32,
     },
-}
-
-/// The ALU steps that realize `requant` on the accumulators of `design`, given the proven
-/// interval of the accumulator for each channel.
-///
-/// `bounds` has one `(low, high)` a channel, `low <= high`; vectors of the result have the
-/// same length.
-pub fn select(
-    requant: &Requant,
-    bounds: &[(i64, i64)],
-    design: &Design,
-) -> Result<Vec<Step>, EpilogueError> {
-    let acc_bits = design.acc_bits();
-    accumulators_fit(bounds, acc_bits)?;
-    let channels: Vec<Channel> = bounds
-        .iter()
-        .enumerate()
-        .map(|(c, &interval)| Channel::new(requant, c, interval))
-        .collect();
-    if let Some(steps) = by_shifts(requant, bounds, design) {
-        return Ok(steps);
-    }
-    let whole: Vec<(i64, i64)> = channels.iter().map(|ch| (ch.low, ch.high)).collect();
-    if overflow(&channels, &whole, acc_bits).is_none() {
-        return Ok(steps(requant, &channels, &whole, design));
-    }
-    let cut: Vec<(i64, i64)> = channels.iter().map(|ch| ch.saturation(requant)).collect();
-    match overflow(&channels, &cut, acc_bits) {
-        None => Ok(steps(requant, &channels, &cut, design)),
-        Some((channel, value)) => Err(EpilogueError::Scaled {
-            channel,
-            value,
-            bits: acc_bits,
-        }),
-    }
 }
 
 fn accumulators_fit(bounds: &[(i64, i64)], bits: u32) -> Result<(), EpilogueError> {
@@ -242,177 +215,6 @@ fn records(requant: &Requant, channels: usize) -> Option<Vec<ChannelRequant>> {
     (0..channels).map(record).collect()
 }
 
-/// What every accumulator holds at most whose low bits were stored, and what sums that begin at a vector begin at at least.
-pub fn floor(design: &Design) -> i64 {
-    (RAISES + 1) << design.out_bits()
-}
-
-/// At most so many times the values that a store tells apart are added to an addend.
-const RAISES: i64 = 31;
-
-/// Sums that begin at an addend, then `SHR MAX MIN`, if every multiplier is a power of two and nothing overflows.
-fn preset(requant: &Requant, bounds: &[(i64, i64)], design: &Design) -> Option<Epilogue> {
-    let shifts = Shifts::new(requant, bounds)?;
-    (0..=RAISES).find_map(|raise| {
-        let raise = raise << design.out_bits();
-        let raised: Vec<(i64, u32)> = shifts
-            .0
-            .iter()
-            .map(|&(add, shift)| (add + (raise << shift), shift))
-            .collect();
-        let high_enough = raised.iter().all(|&(add, _)| add >= floor(design));
-        let raised = Shifts(raised);
-        (high_enough && raised.fit(bounds, design.acc_bits())).then(|| Epilogue {
-            preset: Some(raised.addends()),
-            steps: raised.steps(requant, bounds, raise as i32, design),
-            records: Vec::new(),
-        })
-    })
-}
-
-/// `ADD SHR MAX MIN`, if every multiplier is a power of two and nothing overflows.
-fn by_shifts(requant: &Requant, bounds: &[(i64, i64)], design: &Design) -> Option<Vec<Step>> {
-    let shifts = Shifts::new(requant, bounds)?;
-    if !shifts.fit(bounds, design.acc_bits()) {
-        return None;
-    }
-    let mut out = Vec::new();
-    if shifts.0.iter().any(|&(add, _)| add != 0) {
-        out.push(step(AluOp::Add, shifts.addends(), design));
-    }
-    out.extend(shifts.steps(requant, bounds, 0, design));
-    Some(out)
-}
-
-/// Addend and shift of each channel.
-struct Shifts(Vec<(i64, u32)>);
-
-impl Shifts {
-    /// Those of `requant`, if every multiplier is a power of two.
-    fn new(requant: &Requant, bounds: &[(i64, i64)]) -> Option<Self> {
-        // None of either where nobody reads the channel.
-        let mut shifts = Vec::with_capacity(bounds.len());
-        for (c, &(low, high)) in bounds.iter().enumerate() {
-            let (mult, add) = (per_channel(&requant.mult, c), per_channel(&requant.add, c));
-            if (mult, add, low, high) == (0, 0, 0, 0) {
-                shifts.push(None);
-                continue;
-            }
-            let log2 = (mult.count_ones() == 1).then(|| mult.trailing_zeros())?;
-            let shift = requant
-                .shift
-                .checked_sub(log2)
-                .filter(|&s| s <= SHIFT_IMM_MAX)?;
-            shifts.push(Some((add >> log2, shift)));
-        }
-        let (_, usual) = shifts.iter().flatten().next().copied()?;
-        let all = shifts.into_iter().map(|s| s.unwrap_or((0, usual)));
-        Some(Shifts(all.collect()))
-    }
-
-    /// Whether no sum leaves a register.
-    fn fit(&self, bounds: &[(i64, i64)], acc_bits: u32) -> bool {
-        let sums = self
-            .0
-            .iter()
-            .zip(bounds)
-            .flat_map(|(&(add, _), b)| [Some(add), b.0.checked_add(add), b.1.checked_add(add)]);
-        let mut sums = sums;
-        sums.all(|sum| sum.is_some_and(|v| fits(v.into(), acc_bits)))
-    }
-
-    fn addends(&self) -> Vec<i32> {
-        self.0.iter().map(|&(add, _)| add as i32).collect()
-    }
-
-    /// `SHR MAX MIN` of sums with their addend; the result is `raise` too high.
-    fn steps(
-        &self,
-        requant: &Requant,
-        bounds: &[(i64, i64)],
-        raise: i32,
-        design: &Design,
-    ) -> Vec<Step> {
-        let results = |end: fn(&(i64, i64)) -> i64| {
-            let values = bounds.iter().map(end).zip(&self.0);
-            values.map(|(a, &(add, shift))| (a + add) >> shift)
-        };
-        let (lo, hi) = (requant.lo + raise, requant.hi + raise);
-        let mut out = Vec::new();
-        if self.0.iter().any(|&(_, shift)| shift != 0) {
-            let shifts = self.0.iter().map(|&(_, shift)| shift as i32);
-            out.push(step(AluOp::Shr, shifts.collect(), design));
-        }
-        if results(|b| b.0).any(|y| y < lo.into()) {
-            out.push(step(AluOp::Max, vec![lo], design));
-        }
-        if results(|b| b.1).any(|y| y > hi.into()) {
-            out.push(step(AluOp::Min, vec![hi], design));
-        }
-        out
-    }
-}
-
-/// One channel's share of a [`Requant`].
-struct Channel {
-    mult: i64,
-    add: i64,
-    shift: u32,
-    low: i64,
-    high: i64,
-}
-
-impl Channel {
-    fn new(requant: &Requant, c: usize, (low, high): (i64, i64)) -> Self {
-        let ch = Channel {
-            mult: per_channel(&requant.mult, c).into(),
-            add: per_channel(&requant.add, c),
-            shift: requant.shift,
-            low,
-            high,
-        };
-        let result = |a| ch.scaled(a).clamp(requant.lo.into(), requant.hi.into()) as i64;
-        let (first, last) = (result(low), result(high));
-        if first == last {
-            // Monotone, so constant: a dead or ever saturated channel needs no range at all.
-            return Channel {
-                mult: 0,
-                add: first << requant.shift,
-                ..ch
-            };
-        }
-        ch
-    }
-
-    /// The sum before the shift.
-    fn sum(&self, a: i64) -> i128 {
-        i128::from(a) * i128::from(self.mult) + i128::from(self.add)
-    }
-
-    /// The result before saturation.
-    fn scaled(&self, a: i64) -> i128 {
-        self.sum(a) >> self.shift
-    }
-
-    /// The part of the interval outside of which the result is saturated: the largest value
-    /// that gives at most `lo` and the smallest that gives at least `hi`, within the interval.
-    fn saturation(&self, requant: &Requant) -> (i64, i64) {
-        if self.mult == 0 {
-            return (self.low, self.high);
-        }
-        let (lo, hi) = (i128::from(requant.lo), i128::from(requant.hi));
-        let (mult, add) = (i128::from(self.mult), i128::from(self.add));
-        // scaled(a) <= lo  <=>  a * mult + add < (lo + 1) << shift.
-        let below = (((lo + 1) << self.shift) - 1 - add).div_euclid(mult);
-        // scaled(a) >= hi  <=>  a * mult + add >= hi << shift.
-        let above = -((add - (hi << self.shift)).div_euclid(mult));
-        let clip = |a: i128| a.clamp(self.low.into(), self.high.into()) as i64;
-        let (below, above) = (clip(below), clip(above));
-        // A map so steep that it jumps over the whole range leaves `above` under `below`.
-        (below.min(above), below.max(above))
-    }
-}
-
 fn per_channel<T: Copy>(v: &[T], c: usize) -> T {
     if v.len() == 1 { v[0] } else { v[c] }
 }
@@ -420,20 +222,6 @@ fn per_channel<T: Copy>(v: &[T], c: usize) -> T {
 fn fits(value: i128, bits: u32) -> bool {
     let half = 1i128 << (bits - 1);
     (-half..half).contains(&value)
-}
-
-/// The first channel whose sum before the shift can leave the register.
-fn overflow(channels: &[Channel], ranges: &[(i64, i64)], bits: u32) -> Option<(usize, i128)> {
-    channels
-        .iter()
-        .zip(ranges)
-        .enumerate()
-        .find_map(|(c, (ch, &(low, high)))| {
-            [ch.sum(low), ch.sum(high)]
-                .into_iter()
-                .find(|&v| !fits(v, bits))
-                .map(|v| (c, v))
-        })
 }
 
 /// An operation with these values: one within the instruction if all channels agree on it.
@@ -448,50 +236,6 @@ fn step(op: AluOp, values: Vec<i32>, design: &Design) -> Step {
         _ => Operand::Vector(values),
     };
     Step { op, operand }
-}
-
-/// The steps for accumulators that are first cut to `ranges`.
-fn steps(
-    requant: &Requant,
-    channels: &[Channel],
-    ranges: &[(i64, i64)],
-    design: &Design,
-) -> Vec<Step> {
-    let mut out = Vec::new();
-    let mut push = |op, values| out.push(step(op, values, design));
-    let each = || channels.iter().zip(ranges);
-    if each().any(|(ch, r)| ch.low < r.0) {
-        push(AluOp::Max, ranges.iter().map(|r| r.0 as i32).collect());
-    }
-    if each().any(|(ch, r)| ch.high > r.1) {
-        push(AluOp::Min, ranges.iter().map(|r| r.1 as i32).collect());
-    }
-    if channels.iter().any(|ch| ch.mult != 1) {
-        push(
-            AluOp::Mul,
-            channels.iter().map(|ch| ch.mult as i32).collect(),
-        );
-    }
-    if channels.iter().any(|ch| ch.add != 0) {
-        // Wrapping is exact: the true sum fits.
-        push(
-            AluOp::Add,
-            channels.iter().map(|ch| ch.add as i32).collect(),
-        );
-    }
-    let mut shift = requant.shift;
-    while shift > 0 {
-        let step = shift.min(SHIFT_IMM_MAX);
-        push(AluOp::Shr, vec![step as i32]);
-        shift -= step;
-    }
-    if each().any(|(ch, r)| ch.scaled(r.0) < requant.lo.into()) {
-        push(AluOp::Max, vec![requant.lo]);
-    }
-    if each().any(|(ch, r)| ch.scaled(r.1) > requant.hi.into()) {
-        push(AluOp::Min, vec![requant.hi]);
-    }
-    out
 }
 
 #[cfg(test)]
