@@ -1,7 +1,8 @@
 //! What an instruction touches, checked whole before anything of it happens.
 //!
-//! [`plan`] turns an instruction into an [`Action`] whose every access lies inside its memory, or
-//! names the first that does not. The simulator carries actions out, the checker takes their footprint.
+//! An instruction is an [`Action`], whose every access lies inside its memory once [`Action::check`] has passed it;
+//! if not, that names the first that does not. The simulator carries actions out, the checker takes their
+//! footprint.
 
 use std::ops::Range;
 
@@ -132,6 +133,7 @@ impl Transfer {
     }
 
     /// Writes `pad` to the padding and, by `unpack`, the rows to their elements of `lanes` values.
+    #[inline(always)]
     pub(crate) fn fill<T: Clone>(
         &self,
         dram: &Dram,
@@ -144,10 +146,17 @@ impl Transfer {
         if self.padding() > 0 {
             memory[span.start * lanes..span.end * lanes].fill(pad);
         }
+        self.each_row(dram, |start, bytes| {
+            unpack(bytes, &mut memory[start * lanes..][..self.x_size * lanes]);
+        });
+    }
+
+    /// Calls `f` with the first element and the bytes of each row.
+    #[inline(always)]
+    pub(crate) fn each_row(&self, dram: &Dram, mut f: impl FnMut(usize, &[u8])) {
         for row in 0..self.rows {
             let from = dram.get(self.addr(row), self.row_bytes);
-            let to = &mut memory[self.row_start(row) * lanes..][..self.x_size * lanes];
-            unpack(from.expect("the plan checked every row"), to);
+            f(self.row_start(row), from.expect("every row was checked"));
         }
     }
 
@@ -193,11 +202,6 @@ impl Kernel {
     /// The micro-ops in their memory.
     pub(crate) fn uop_range(&self) -> Range<usize> {
         self.uops.start as usize..self.uops.end as usize
-    }
-
-    /// Whether it is a GEMM that forgets what accumulators held.
-    pub(crate) fn overwrites(&self) -> bool {
-        matches!(self.op, KernelOp::Gemm(GemmMode::Overwrite))
     }
 
     /// The operands that this operation uses, each with its memory.
@@ -310,24 +314,17 @@ pub(crate) fn index(uop: &Uop, operand: Operand) -> u64 {
     })
 }
 
-/// Checks an instruction against the design, the image and the micro-ops that are loaded.
-pub(crate) fn plan(
-    design: &Design,
-    insn: &Insn,
-    dram: &Dram,
-    uops: &[Uop],
-) -> Result<Action, Cause> {
-    let action = Action::of(design, insn)?;
-    match &action {
-        Action::Load(transfer) => transfer.check(dram, Direction::Read)?,
-        Action::Store(transfer) => transfer.check(dram, Direction::Write)?,
-        Action::Kernel(kernel) => kernel.check(design, uops)?,
-        Action::Sync | Action::Finish => {}
-    }
-    Ok(action)
-}
-
 impl Action {
+    /// Checks against the image and the micro-ops that are loaded.
+    pub(crate) fn check(&self, design: &Design, dram: &Dram, uops: &[Uop]) -> Result<(), Cause> {
+        match self {
+            Action::Load(transfer) => transfer.check(dram, Direction::Read),
+            Action::Store(transfer) => transfer.check(dram, Direction::Write),
+            Action::Kernel(kernel) => kernel.check(design, uops),
+            Action::Sync | Action::Finish => Ok(()),
+        }
+    }
+
     /// What an instruction does, checked against the design as far as its fields tell.
     pub(crate) fn of(design: &Design, insn: &Insn) -> Result<Action, Cause> {
         match &insn.body {

@@ -8,9 +8,10 @@
 //! A stream that passes runs to its FINISH in [`FuncSim`](crate::FuncSim), in any [`Order`], with one result.
 
 use serde::Serialize;
-use vta_isa::{Design, INSN_BYTES, Insn, MemType, Module, Opcode, Uop};
+use vta_isa::{Design, INSN_BYTES, MemType, Module, Uop};
 
-use crate::access::{Action, plan};
+use crate::access::Action;
+use crate::decoded::Decoded;
 use crate::dram::Dram;
 use crate::fault::{Cause, Direction, Fault, Place};
 use crate::func::Leftover;
@@ -60,7 +61,8 @@ pub fn check(
     options: &CheckOptions,
 ) -> Result<CheckReport, Vec<Fault>> {
     let tokens = options.initial_tokens.map(u64::from);
-    let mut machine = Machine::new(design, insns, tokens).map_err(|fault| vec![fault])?;
+    let code = Decoded::new(design, insns);
+    let mut machine = Machine::new(design, &code, tokens).map_err(|fault| vec![fault])?;
     let mut books = Books {
         design,
         dram,
@@ -70,7 +72,7 @@ pub fn check(
         findings: Vec::new(),
         max_findings: options.max_findings.max(1),
     };
-    books.watch_stores();
+    books.watch_stores(&code);
     let run = machine.run(Order::RoundRobin, &mut books);
     let leftover = machine.tokens();
     // Tokens left by a run that was given up say nothing.
@@ -104,19 +106,13 @@ struct Books<'a> {
 }
 
 impl Books<'_> {
-    fn watch_stores(&mut self) {
-        for bytes in self.stream.chunks_exact(INSN_BYTES) {
-            if bytes[0] & 7 != Opcode::Store.code() {
-                continue;
-            }
-            let insn = bytes
-                .try_into()
-                .ok()
-                .and_then(|bytes| Insn::decode(self.design, bytes).ok());
-            if let Some(Ok(Action::Store(store))) =
-                insn.map(|insn| plan(self.design, &insn, self.dram, &[]))
-            {
-                (0..store.rows).for_each(|row| self.shadow.watch(store.addr(row), store.row_bytes));
+    fn watch_stores(&mut self, code: &Decoded) {
+        for insn in code.insns().iter().flatten() {
+            if let Ok(action @ Action::Store(store)) = &insn.action {
+                if action.check(self.design, self.dram, &[]).is_ok() {
+                    (0..store.rows)
+                        .for_each(|row| self.shadow.watch(store.addr(row), store.row_bytes));
+                }
             }
         }
     }
@@ -139,15 +135,18 @@ struct Conflict {
 
 impl Execute for Books<'_> {
     fn execute(&mut self, issue: &Issue<'_>, causes: &mut Vec<Cause>) {
-        let action = match plan(self.design, issue.insn, self.dram, &self.uops) {
+        let action = match issue.action {
             Ok(action) => action,
-            Err(cause) => return causes.push(cause),
+            Err(cause) => return causes.push(cause.clone()),
         };
-        let uop_load = matches!(&action, Action::Load(transfer) if transfer.memory == MemType::Uop);
+        if let Err(cause) = action.check(self.design, self.dram, &self.uops) {
+            return causes.push(cause);
+        }
+        let uop_load = matches!(action, Action::Load(transfer) if transfer.memory == MemType::Uop);
         let Issue { module, clock, .. } = *issue;
         let mut races: [Option<Conflict>; 3] = [None; 3];
         let mut stored_uops = None;
-        self.shadow.visit(&action, &self.uops, |mut touch| {
+        self.shadow.visit(action, &self.uops, |mut touch| {
             for (rival, count) in touch.rivals(module) {
                 if count > clock[slot(rival)] {
                     let other_direction = touch.direction_of(rival);
@@ -193,7 +192,7 @@ impl Execute for Books<'_> {
                 other: name(Module::Store, count),
             });
         }
-        if let (true, Action::Load(transfer)) = (uop_load, &action) {
+        if let (true, Action::Load(transfer)) = (uop_load, action) {
             transfer.load_uops(self.design, self.dram, &mut self.uops);
         }
     }

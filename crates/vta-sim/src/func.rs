@@ -1,14 +1,15 @@
 //! The functional simulator.
 
 use serde::Serialize;
-use vta_isa::{ChannelRequant, Design, Insn, MemType};
+use vta_isa::{ChannelRequant, Design, MemType};
 
-use crate::access::{Action, Transfer, plan};
+use crate::access::{Action, Transfer};
 use crate::counters::Counters;
+use crate::decoded::{Decoded, Recent};
 use crate::dram::Dram;
 use crate::fault::{Cause, Fault};
-use crate::kernel::Scratch;
-use crate::lanes::{Lane, bits_to_signs, pack, transpose, unpack, wrap};
+use crate::kernel::{HostSimd, Scratch, Vectorized};
+use crate::lanes::{Lane, bits_to_signs, pack, unpack, wrap};
 use crate::machine::{Execute, Issue, Machine, Order};
 use crate::meter::Meter;
 use crate::requant::requantize;
@@ -71,15 +72,27 @@ pub struct FuncSim {
     pub(crate) scratch: Scratch,
     /// Left by the last run.
     pub(crate) tokens: [usize; 4],
+    pub(crate) recent: Recent,
 }
 
 impl FuncSim {
     /// An accelerator with cleared scratchpads and no tokens.
     pub fn new(design: &Design) -> FuncSim {
+        FuncSim::with_simd(design, HostSimd::best())
+    }
+
+    /// [`new`](Self::new) with instructions of the host that it has ([`HostSimd::available`]); they change nothing but
+    /// the speed.
+    ///
+    /// # Panics
+    /// If the host lacks them.
+    pub fn with_simd(design: &Design, simd: HostSimd) -> FuncSim {
+        assert!(simd.is_available(), "this machine has no {simd:?}");
         FuncSim {
             design: design.clone(),
-            scratch: Scratch::new(design),
+            scratch: Scratch::new(design, simd),
             tokens: [0; 4],
+            recent: Recent::default(),
         }
     }
 
@@ -98,8 +111,18 @@ impl FuncSim {
         insns: &[u8],
         options: &RunOptions,
     ) -> Result<RunReport, Fault> {
+        let code = self.recent.decoded(&self.design, insns);
+        self.run_decoded(dram, &code, options)
+    }
+
+    fn run_decoded(
+        &mut self,
+        dram: &mut Dram,
+        code: &Decoded,
+        options: &RunOptions,
+    ) -> Result<RunReport, Fault> {
         let tokens = self.begin(options);
-        let mut machine = Machine::new(&self.design, insns, tokens)?;
+        let mut machine = Machine::new(&self.design, code, tokens)?;
         let mut run = Run::new(&self.design, &mut self.scratch, dram, options);
         machine.run(options.order, &mut run)?;
         let counters = run.meter.counters();
@@ -140,18 +163,20 @@ impl FuncSim {
         count: u64,
         options: &RunOptions,
     ) -> Result<RunReport, Fault> {
-        let stream = stream_at(dram, addr, count)?;
-        self.run(dram, &stream, options)
+        let code = self
+            .recent
+            .decoded(&self.design, stream_at(dram, addr, count)?);
+        self.run_decoded(dram, &code, options)
     }
 }
 
 /// The `count` instructions at physical address `addr`.
-pub(crate) fn stream_at(dram: &Dram, addr: u64, count: u64) -> Result<Vec<u8>, Fault> {
+pub(crate) fn stream_at(dram: &Dram, addr: u64, count: u64) -> Result<&[u8], Fault> {
     let bytes = count.saturating_mul(vta_isa::INSN_BYTES as u64);
     let stream = usize::try_from(bytes)
         .ok()
         .and_then(|len| dram.get(addr, len));
-    stream.map(<[u8]>::to_vec).ok_or_else(|| {
+    stream.ok_or_else(|| {
         Fault::of_stream(Cause::StreamAddress {
             addr,
             bytes,
@@ -159,6 +184,28 @@ pub(crate) fn stream_at(dram: &Dram, addr: u64, count: u64) -> Result<Vec<u8>, F
             end: dram.end(),
         })
     })
+}
+
+struct Load<'a, 'b>(&'a mut Run<'b>, &'a Transfer);
+
+impl Vectorized for Load<'_, '_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        self.0.load_rows(self.1);
+    }
+}
+
+struct Store<'a, 'b>(&'a mut Run<'b>, &'a Transfer);
+
+impl Vectorized for Store<'_, '_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        self.0.store_rows(self.1);
+    }
 }
 
 /// One run: what instructions do to the memories.
@@ -171,7 +218,7 @@ pub(crate) struct Run<'a> {
 
 impl Execute for Run<'_> {
     fn execute(&mut self, issue: &Issue<'_>, causes: &mut Vec<Cause>) {
-        causes.extend(self.carry_out(issue.insn).err());
+        causes.extend(self.carry_out(issue.action).err());
     }
 
     fn fault(&mut self, fault: Fault) -> Result<(), Fault> {
@@ -195,19 +242,26 @@ impl<'a> Run<'a> {
     }
 
     /// Does all of an instruction, or nothing and says why.
-    pub(crate) fn carry_out(&mut self, insn: &Insn) -> Result<(), Cause> {
-        let action = plan(self.design, insn, self.dram, &self.scratch.uop)?;
-        self.meter.count(self.design, &action)?;
+    pub(crate) fn carry_out(&mut self, action: &Result<Action, Cause>) -> Result<(), Cause> {
+        let action = action.as_ref().map_err(Cause::clone)?;
+        action.check(self.design, self.dram, &self.scratch.uop)?;
+        self.meter.count(self.design, action)?;
         match action {
             Action::Sync | Action::Finish => {}
-            Action::Load(transfer) => self.load(&transfer),
-            Action::Store(transfer) => self.store(&transfer),
-            Action::Kernel(kernel) => self.scratch.run(&kernel),
+            Action::Load(transfer) => self.load(transfer),
+            Action::Store(transfer) => self.store(transfer),
+            Action::Kernel(kernel) => self.scratch.run(kernel),
         }
         Ok(())
     }
 
     fn load(&mut self, transfer: &Transfer) {
+        let simd = self.scratch.simd;
+        simd.run(Load(self, transfer));
+    }
+
+    #[inline(always)]
+    fn load_rows(&mut self, transfer: &Transfer) {
         let memory = transfer.memory;
         let (bits, lanes) = (self.design.value_bits(memory), self.design.lanes(memory));
         let scratch = &mut *self.scratch;
@@ -218,24 +272,22 @@ impl<'a> Run<'a> {
                 transfer.load_uops(self.design, self.dram, &mut scratch.uop);
             }
             MemType::Wgt => {
-                let elem = self.design.elem_bytes(memory);
-                let mut tile = vec![0; lanes];
-                let pad = i16::from_i32(pad(sign_wgt));
-                transfer.fill(self.dram, lanes, &mut scratch.wgt, pad, |bytes, weights| {
-                    let tiles = bytes
-                        .chunks_exact(elem)
-                        .zip(weights.chunks_exact_mut(lanes));
-                    for (bytes, to) in tiles {
-                        unpack(bits, bytes, &mut tile);
-                        if sign_wgt {
-                            bits_to_signs(&mut tile);
-                        }
-                        transpose(&tile, to, self.design.block_in());
+                if transfer.padding() > 0 {
+                    scratch.wgt.fill(transfer.span(), pad(sign_wgt) as i8);
+                }
+                let mut tiles = std::mem::take(&mut scratch.tiles);
+                tiles.resize(transfer.x_size * lanes, 0);
+                transfer.each_row(self.dram, |first, bytes| {
+                    unpack(bits, bytes, &mut tiles);
+                    if sign_wgt {
+                        bits_to_signs(&mut tiles);
                     }
+                    scratch.wgt.set(first, &tiles, scratch.simd);
                 });
+                scratch.tiles = tiles;
             }
             MemType::Inp => {
-                let pad = i8::from_i32(pad(sign_inp));
+                let pad = u8::from_i32(pad(sign_inp));
                 transfer.fill(self.dram, lanes, &mut scratch.inp, pad, |b, v| {
                     unpack(bits, b, v);
                     if sign_inp {
@@ -257,12 +309,18 @@ impl<'a> Run<'a> {
     }
 
     fn store(&mut self, transfer: &Transfer) {
+        let simd = self.scratch.simd;
+        simd.run(Store(self, transfer));
+    }
+
+    #[inline(always)]
+    fn store_rows(&mut self, transfer: &Transfer) {
         let (bits, lanes) = (self.design.out_bits(), self.design.lanes(MemType::Out));
         for row in 0..transfer.rows {
             let from =
                 &self.scratch.acc[transfer.row_start(row) * lanes..][..transfer.x_size * lanes];
             let to = self.dram.get_mut(transfer.addr(row), transfer.row_bytes);
-            let to = to.expect("the plan checked every row");
+            let to = to.expect("every row was checked");
             match transfer.requant.clone() {
                 None => pack(bits, from, to),
                 Some(records) => pack(bits, &requantize(&self.scratch.rqt[records], from), to),

@@ -16,9 +16,10 @@ impl Lane for i8 {
     }
 }
 
-impl Lane for i16 {
-    fn from_i32(value: i32) -> i16 {
-        value as i16
+/// An input as kernels want it: plus 128, since unsigned factors are what processors multiply signed ones with.
+impl Lane for u8 {
+    fn from_i32(value: i32) -> u8 {
+        value as u8 ^ 128
     }
 }
 
@@ -36,6 +37,7 @@ pub(crate) fn wrap(value: i32, bits: u32) -> i32 {
 }
 
 /// The values of `bytes`, in order.
+#[inline(always)]
 pub(crate) fn unpack<T: Lane>(bits: u32, bytes: &[u8], lanes: &mut [T]) {
     match bits {
         8 => lanes
@@ -64,6 +66,7 @@ pub(crate) fn unpack<T: Lane>(bits: u32, bytes: &[u8], lanes: &mut [T]) {
 }
 
 /// The low `bits` of each value.
+#[inline(always)]
 pub(crate) fn pack<T: Copy + Into<i32>>(bits: u32, lanes: &[T], bytes: &mut [u8]) {
     match bits {
         8 => {
@@ -93,7 +96,7 @@ pub(crate) fn pack<T: Copy + Into<i32>>(bits: u32, lanes: &[T], bytes: &mut [u8]
     }
 }
 
-/// 1-bit values, 0 and -1, as signs: 1 and -1.
+/// 1-bit values, 0 and -1, as signs, 1 and -1; also plus 128.
 pub(crate) fn bits_to_signs<T: Copy + BitOr<Output = T> + From<bool>>(lanes: &mut [T]) {
     lanes
         .iter_mut()
@@ -103,14 +106,4 @@ pub(crate) fn bits_to_signs<T: Copy + BitOr<Output = T> + From<bool>>(lanes: &mu
 /// The inverse of [`bits_to_signs`].
 pub(crate) fn signs_to_bits<T: Copy + Shr<u32, Output = T>>(lanes: &mut [T]) {
     lanes.iter_mut().for_each(|lane| *lane = *lane >> 1);
-}
-
-/// Rows of `width` values to columns.
-pub(crate) fn transpose(from: &[i16], to: &mut [i16], width: usize) {
-    let height = from.len() / width;
-    for (x, row) in to.chunks_exact_mut(height).enumerate() {
-        for (value, column) in row.iter_mut().zip(from[x..].iter().step_by(width)) {
-            *value = *column;
-        }
-    }
 }

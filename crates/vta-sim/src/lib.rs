@@ -14,13 +14,18 @@
 //! simulator has its own (`cycle`), where tokens carry the cycles in which they move. All learn what an
 //! instruction touches from one place (`access`).
 //!
+//! A stream is decoded once ([`FuncSim`] keeps the last ones), and what its GEMM instructions ask for is done in blocks
+//! that keep accumulators and weights in the registers of the host (`kernel`), with the vector instructions that it has:
+//! [`HostSimd`]. They change nothing but the time.
+//!
 //! What it is not: it knows no compiler; DRAM is a plain array of bytes, allocated by whoever owns it.
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 mod access;
 mod check;
 mod counters;
 mod cycle;
+mod decoded;
 mod dram;
 mod fault;
 mod func;
@@ -43,5 +48,6 @@ pub use dram::Dram;
 pub use fault::{Cause, Direction, Fault, Head, Kind, Operand, Place, QueueState, Site, Wait};
 pub use func::{FuncSim, Leftover, RunOptions, RunReport};
 pub use generate::{Program, generate, generate_crowded};
+pub use kernel::HostSimd;
 pub use machine::Order;
 pub use tokens::{TokenQueue, pops, pushes};

@@ -19,8 +19,10 @@ use std::collections::VecDeque;
 
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use vta_isa::{Body, Design, INSN_BYTES, Insn, Module, asm};
+use vta_isa::{Design, INSN_BYTES, Insn, Module, asm};
 
+use crate::access::Action;
+use crate::decoded::{Decoded, DecodedInsn};
 use crate::fault::{Cause, Fault, Head, QueueState, Site, Wait};
 use crate::tokens::{Clock, MODULES, TokenQueue, join, pops, pushes, slot};
 
@@ -84,13 +86,8 @@ pub(crate) fn site(design: &Design, stream: &[u8], index: u32) -> Site {
 }
 
 /// Whether an instruction of load or store does nothing but push a token to compute.
-fn only_pushes(design: &Design, stream: &[u8], index: u32) -> bool {
-    Insn::decode(design, bytes(stream, index)).is_ok_and(|insn| {
-        let (Body::Load(mem) | Body::Store(mem)) = &insn.body else {
-            return false;
-        };
-        mem.is_sync() && pushes(insn.module(design), insn.deps).next().is_some()
-    })
+fn only_pushes(insn: &DecodedInsn) -> bool {
+    matches!(insn.action, Ok(Action::Sync)) && pushes(insn.module, insn.deps).next().is_some()
 }
 
 pub(crate) fn bytes(stream: &[u8], index: u32) -> &[u8; INSN_BYTES] {
@@ -103,7 +100,8 @@ pub(crate) fn bytes(stream: &[u8], index: u32) -> &[u8; INSN_BYTES] {
 /// An instruction at the moment when it starts.
 pub(crate) struct Issue<'a> {
     pub(crate) module: Module,
-    pub(crate) insn: &'a Insn,
+    /// What it does, or why nothing can.
+    pub(crate) action: &'a Result<Action, Cause>,
     /// What is ordered before it; its own module's entry counts the instruction itself.
     pub(crate) clock: Clock,
     issued: &'a [Vec<u32>; 3],
@@ -125,22 +123,21 @@ pub(crate) trait Execute {
     fn fault(&mut self, fault: Fault) -> Result<(), Fault>;
 }
 
-struct Entry {
+struct Entry<'a> {
     index: u32,
-    module: Module,
     started: bool,
-    insn: Insn,
+    insn: &'a DecodedInsn,
 }
 
 /// The state of the queues while a stream runs.
 pub(crate) struct Machine<'a> {
     design: &'a Design,
-    stream: &'a [u8],
+    code: &'a Decoded,
     count: u32,
     next: u32,
     /// Fetched, but its command queue was full.
-    held: Option<Entry>,
-    queues: [VecDeque<Entry>; 3],
+    held: Option<Entry<'a>>,
+    queues: [VecDeque<Entry<'a>>; 3],
     tokens: [VecDeque<Clock>; 4],
     clocks: [Clock; 3],
     /// Positions in the stream of the instructions of each module.
@@ -153,13 +150,13 @@ impl<'a> Machine<'a> {
     /// A machine before its first fetch, with so many tokens in the queues.
     pub(crate) fn new(
         design: &'a Design,
-        stream: &'a [u8],
+        code: &'a Decoded,
         tokens: [u64; 4],
     ) -> Result<Machine<'a>, Fault> {
-        let count = admit(design, stream, tokens)?;
+        let count = admit(design, code.stream(), tokens)?;
         Ok(Machine {
             design,
-            stream,
+            code,
             count,
             next: 0,
             held: None,
@@ -177,12 +174,10 @@ impl<'a> Machine<'a> {
         let mut turns = Turns::new(order);
         let mut causes = Vec::new();
         loop {
-            let ready = [
-                self.can_fetch(),
-                self.can_step(Module::Load),
-                self.can_step(Module::Compute),
-                self.can_step(Module::Store),
-            ];
+            let ready = |agent: usize| match agent.checked_sub(1) {
+                None => self.can_fetch(),
+                Some(module) => self.can_step(MODULES[module]),
+            };
             match turns.next(ready) {
                 Some(0) => self.fetch(exec)?,
                 Some(agent) => self.step(MODULES[agent - 1], exec, &mut causes)?,
@@ -219,11 +214,11 @@ impl<'a> Machine<'a> {
     }
 
     fn site(&self, index: u32) -> Site {
-        site(self.design, self.stream, index)
+        site(self.design, self.code.stream(), index)
     }
 
     fn state(&self) -> QueueState {
-        let head = |queue: &VecDeque<Entry>| {
+        let head = |queue: &VecDeque<Entry<'_>>| {
             queue.front().map(|entry| Head {
                 site: self.site(entry.index),
                 queued: queue.len(),
@@ -238,14 +233,14 @@ impl<'a> Machine<'a> {
     }
 
     fn waits(&self, entry: &Entry) -> Vec<Wait> {
-        let Entry { module, insn, .. } = entry;
+        let DecodedInsn { module, deps, .. } = *entry.insn;
         if entry.started {
-            pushes(*module, insn.deps)
+            pushes(module, deps)
                 .filter(|&q| self.full(q))
                 .map(Wait::Room)
                 .collect()
         } else {
-            pops(*module, insn.deps)
+            pops(module, deps)
                 .filter(|&q| self.tokens[q as usize].is_empty())
                 .map(Wait::Token)
                 .collect()
@@ -262,7 +257,7 @@ impl<'a> Machine<'a> {
 
     fn can_fetch(&self) -> bool {
         match &self.held {
-            Some(entry) => self.has_room(entry.module),
+            Some(entry) => self.has_room(entry.insn.module),
             None => self.next < self.count && !self.fetched_finish,
         }
     }
@@ -283,31 +278,23 @@ impl<'a> Machine<'a> {
             None => {
                 let index = self.next;
                 self.next += 1;
-                match Insn::decode(self.design, bytes(self.stream, index)) {
+                match self.code.get(index) {
                     Ok(insn) => Entry {
                         index,
-                        module: insn.module(self.design),
                         started: false,
                         insn,
                     },
-                    Err(error) => {
-                        return exec.fault(self.fault(
-                            Some(index),
-                            Cause::Decode {
-                                message: error.to_string(),
-                            },
-                        ));
-                    }
+                    Err(cause) => return exec.fault(self.fault(Some(index), cause)),
                 }
             }
         };
-        if !self.has_room(entry.module) {
+        if !self.has_room(entry.insn.module) {
             self.held = Some(entry);
             return Ok(());
         }
-        let finish = matches!(entry.insn.body, Body::Finish);
-        self.issued[slot(entry.module)].push(entry.index);
-        self.queues[slot(entry.module)].push_back(entry);
+        let finish = matches!(entry.insn.action, Ok(Action::Finish));
+        self.issued[slot(entry.insn.module)].push(entry.index);
+        self.queues[slot(entry.insn.module)].push_back(entry);
         if finish {
             self.fetched_finish = true;
             if self.next < self.count {
@@ -338,7 +325,7 @@ impl<'a> Machine<'a> {
             clock[m] += 1;
             head.started = true;
             let index = head.index;
-            if matches!(head.insn.body, Body::Finish) {
+            if matches!(head.insn.action, Ok(Action::Finish)) {
                 self.finished = true;
                 for other in [Module::Load, Module::Store] {
                     // Fetch is in order, so what comes before FINISH has been issued.
@@ -347,9 +334,9 @@ impl<'a> Machine<'a> {
                         .skip(clock[slot(other)] as usize);
                     let late = unordered
                         .copied()
-                        .find(|&late| !only_pushes(self.design, self.stream, late));
+                        .find(|&late| !self.code.get(late).is_ok_and(only_pushes));
                     causes.extend(late.map(|late| {
-                        let other = Box::new(site(self.design, self.stream, late));
+                        let other = Box::new(site(self.design, self.code.stream(), late));
                         Cause::Unfinished { other }
                     }));
                 }
@@ -357,7 +344,7 @@ impl<'a> Machine<'a> {
             if causes.is_empty() {
                 let issue = Issue {
                     module,
-                    insn: &head.insn,
+                    action: &head.insn.action,
                     clock: *clock,
                     issued: &self.issued,
                 };
@@ -392,15 +379,16 @@ impl Turns {
     }
 
     /// One of those that are ready.
-    fn next(&mut self, ready: [bool; 4]) -> Option<usize> {
+    fn next(&mut self, ready: impl Fn(usize) -> bool) -> Option<usize> {
         match self {
             Turns::RoundRobin(last) => {
                 *last = (1..=4)
                     .map(|i| (*last + i) % 4)
-                    .find(|&agent| ready[agent])?;
+                    .find(|&agent| ready(agent))?;
                 Some(*last)
             }
             Turns::Seeded(rng) => {
+                let ready = [0, 1, 2, 3].map(ready);
                 let choices = ready.iter().filter(|&&r| r).count();
                 let chosen = if choices < 2 {
                     0

@@ -4,16 +4,17 @@ mod common;
 
 use common::{designs, naive};
 use proptest::prelude::*;
-use vta_sim::{CheckOptions, FuncSim, Order, Program, RunOptions, check, generate};
+use vta_isa::Design;
+use vta_sim::{CheckOptions, FuncSim, HostSimd, Order, Program, RunOptions, check, generate};
 
 /// The image after a run.
-fn run(design: &vta_isa::Design, program: &Program, order: Order) -> Vec<u8> {
+fn run(design: &Design, program: &Program, order: Order, simd: HostSimd) -> Vec<u8> {
     let mut dram = program.dram.clone();
     let options = RunOptions {
         order,
         ..RunOptions::default()
     };
-    if let Err(fault) = FuncSim::new(design).run(&mut dram, &program.insns, &options) {
+    if let Err(fault) = FuncSim::with_simd(design, simd).run(&mut dram, &program.insns, &options) {
         panic!("{fault}");
     }
     dram.bytes
@@ -28,7 +29,12 @@ proptest! {
         let program = generate(design, seed, length);
         let expected = naive::run(design, program.dram.base, &program.dram.bytes, &program.insns);
         for order in [Order::RoundRobin, Order::Seeded(seed), Order::Seeded(seed ^ 1), Order::Seeded(seed ^ 2)] {
-            prop_assert!(run(design, &program, order) == expected, "{name}, {order:?}");
+            let result = run(design, &program, order, HostSimd::best());
+            prop_assert!(result == expected, "{name}, {order:?}");
+        }
+        for simd in HostSimd::available() {
+            let result = run(design, &program, Order::RoundRobin, simd);
+            prop_assert!(result == expected, "{name}, {simd:?}");
         }
         if let Err(findings) = check(design, &program.dram, &program.insns, &CheckOptions::default()) {
             panic!("{name}: {}", findings[0]);
@@ -48,7 +54,7 @@ fn the_generator_is_deterministic_and_long_programs_work() {
             &program.insns,
         );
         assert!(
-            run(&design, &program, Order::Seeded(3)) == expected,
+            run(&design, &program, Order::Seeded(3), HostSimd::best()) == expected,
             "{name}"
         );
         assert!(expected != program.dram.bytes, "{name}: nothing was stored");

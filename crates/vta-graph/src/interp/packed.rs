@@ -1,5 +1,8 @@
 //! Packed operators, element by element over blocked tensors.
 
+use std::iter::StepBy;
+use std::ops::RangeFrom;
+
 use super::{dims, i8s};
 use crate::{
     BlockedLayout, Data, PackedConv, PackedPair, PackedPool, Piecewise, Requant, Tensor,
@@ -41,12 +44,14 @@ impl Blocked {
         Some([along(0, self.top, h)?, along(1, self.left, w)?])
     }
 
-    /// A logical element.
-    fn element(&self, [n, c, y, x]: [usize; 4]) -> usize {
+    /// Where the elements of each row of a logical tensor lie, row after row.
+    fn rows(&self, [n, c, h, _]: [usize; 4]) -> impl Iterator<Item = StepBy<RangeFrom<usize>>> {
         let [.., batch, lanes] = self.extents;
-        self.block(n / batch, c / lanes, y + self.top, x + self.left)
-            + n % batch * lanes
-            + c % lanes
+        indices([n, c, h, 1]).map(move |[n, c, y, _]| {
+            let block = self.block(n / batch, c / lanes, y + self.top, self.left);
+            let first = block + n % batch * lanes + c % lanes;
+            (first..).step_by(batch * lanes)
+        })
     }
 }
 
@@ -72,15 +77,19 @@ pub(super) fn pack(layout: &BlockedLayout, x: &Tensor, ty: &TensorType) -> Data 
     let shape = dims(x.shape());
     let at = Blocked::new(layout, shape);
     let mut y = blank(layout, shape, ty);
-    for (index, &v) in indices(shape).zip(i8s(x)) {
-        y[at.element(index)] = v;
+    for (row, at) in i8s(x).chunks_exact(shape[3]).zip(at.rows(shape)) {
+        row.iter().zip(at).for_each(|(&v, at)| y[at] = v);
     }
     Data::I8(y)
 }
 
 pub(super) fn unpack(layout: &BlockedLayout, shape: [usize; 4], x: &Tensor) -> Data {
     let (at, x) = (Blocked::new(layout, shape), i8s(x));
-    Data::I8(indices(shape).map(|i| x[at.element(i)]).collect())
+    let mut y = Vec::with_capacity(shape.iter().product());
+    for row in at.rows(shape) {
+        y.extend(row.take(shape[3]).map(|at| x[at]));
+    }
+    Data::I8(y)
 }
 
 pub(super) fn vta_conv(c: &PackedConv, operands: &[&Tensor], ty: &TensorType) -> Data {

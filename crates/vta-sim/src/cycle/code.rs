@@ -1,11 +1,11 @@
 //! A stream, decoded once into what its timing depends on.
 
-use vta_isa::{Design, INSN_BYTES, Insn, MemType, Module};
+use vta_isa::{Design, MemType, Module};
 
 use super::memory::{Bus, Piece};
 use crate::access::{Action, Kernel, KernelOp, Transfer};
+use crate::decoded::{Decoded, DecodedInsn};
 use crate::fault::Cause;
-use crate::machine::bytes;
 use crate::meter::Meter;
 use crate::tokens::{pops, pushes, slot};
 
@@ -157,57 +157,59 @@ pub(super) struct Code {
 }
 
 impl Code {
-    pub(super) fn new(design: &Design, bus: Bus, stream: &[u8], meter: Meter) -> Code {
-        let count = stream.len() / INSN_BYTES;
+    pub(super) fn new(design: &Design, bus: Bus, decoded: &Decoded, meter: Meter) -> Code {
+        let insns = decoded.insns();
         let mut code = Code {
-            modules: Vec::with_capacity(count),
+            modules: Vec::with_capacity(insns.len()),
             records: Default::default(),
             undefined: None,
             meter,
             excess: None,
         };
-        for index in 0..count as u32 {
-            let insn = match Insn::decode(design, bytes(stream, index)) {
+        for (index, insn) in (0..).zip(insns) {
+            let insn = match insn {
                 Ok(insn) => insn,
-                Err(error) => {
-                    code.undefined = Some(error.to_string());
+                Err(message) => {
+                    code.undefined = Some(message.clone());
                     break;
                 }
             };
-            let module = insn.module(design);
+            let DecodedInsn { module, deps, .. } = *insn;
             let mask = |queues: &mut dyn Iterator<Item = crate::TokenQueue>| {
                 queues.fold(0, |mask, queue| mask | 1 << queue as u8)
             };
             let record = Record {
                 index,
-                pops: mask(&mut pops(module, insn.deps)),
-                pushes: mask(&mut pushes(module, insn.deps)),
-                work: code.work(design, bus, index, &insn),
+                pops: mask(&mut pops(module, deps)),
+                pushes: mask(&mut pushes(module, deps)),
+                work: code.work(design, bus, index, &insn.action),
             };
-            let last = matches!(record.work, Work::Finish);
             code.modules.push(module);
             code.records[slot(module)].push(record);
-            if last {
-                break;
-            }
         }
         code
     }
 
-    fn work(&mut self, design: &Design, bus: Bus, index: u32, insn: &Insn) -> Work {
-        let Ok(action) = Action::of(design, insn) else {
+    fn work(
+        &mut self,
+        design: &Design,
+        bus: Bus,
+        index: u32,
+        action: &Result<Action, Cause>,
+    ) -> Work {
+        let Ok(action) = action else {
             return Work::Wrong;
         };
-        if let (Err(cause), None) = (self.meter.count(design, &action), &self.excess) {
+        if let (Err(cause), None) = (self.meter.count(design, action), &self.excess) {
             self.excess = Some((index, cause));
         }
         match action {
             Action::Sync => Work::Nothing,
             Action::Finish => Work::Finish,
             Action::Load(transfer) | Action::Store(transfer) => {
-                Work::Move(Move::new(bus, design, &transfer))
+                Work::Move(Move::new(bus, design, transfer))
             }
-            Action::Kernel(kernel) => Work::Slots(slots(&kernel)),
+            Action::Kernel(kernel) => Work::Slots(slots(kernel)),
         }
     }
 }

@@ -17,18 +17,18 @@ mod report;
 mod run;
 mod timeline;
 
-use vta_isa::{Design, INSN_BYTES, Insn, MemType};
+use vta_isa::{Design, INSN_BYTES, MemType};
 
 pub use memory::{Channel, MemoryModel, stall};
 pub use report::{Burst, CycleReport, InsnTiming, ModuleCycles, Traffic};
 
-use crate::access::Action;
+use crate::decoded::Decoded;
 use crate::dram::Dram;
 use crate::fault::{Cause, Fault};
 use crate::func::{self, FuncSim, Leftover, RunOptions};
-use crate::machine::{admit, bytes};
+use crate::machine::admit;
 use crate::meter::Meter;
-use code::{Code, Record, Work};
+use code::{Code, Record};
 use memory::Bus;
 use run::{Effects, Run};
 
@@ -78,14 +78,24 @@ impl CycleSim {
         insns: &[u8],
         options: &CycleOptions,
     ) -> Result<CycleReport, Fault> {
+        let code = self.sim.recent.decoded(&self.sim.design, insns);
+        self.run_decoded(dram, address, &code, options)
+    }
+
+    fn run_decoded(
+        &mut self,
+        dram: &mut Dram,
+        address: u64,
+        decoded: &Decoded,
+        options: &CycleOptions,
+    ) -> Result<CycleReport, Fault> {
         let tokens = self.sim.begin(&options.run);
         let FuncSim {
             design, scratch, ..
         } = &mut self.sim;
         let design = &*design;
-        let report = timed(design, address, insns, tokens, options, |_| Data {
-            design,
-            stream: insns,
+        let report = timed(design, address, decoded, tokens, options, |_| Data {
+            decoded,
             run: func::Run::new(design, scratch, dram, &options.run),
         })?;
         self.sim.tokens = report.leftover;
@@ -102,7 +112,8 @@ impl CycleSim {
         options: &CycleOptions,
     ) -> Result<CycleReport, Fault> {
         let stream = func::stream_at(dram, address, count)?;
-        self.run(dram, address, &stream, options)
+        let code = self.sim.recent.decoded(&self.sim.design, stream);
+        self.run_decoded(dram, address, &code, options)
     }
 
     /// The cycles of a stream, without data: no image, no scratchpads. Faults are those that the fields of
@@ -116,9 +127,9 @@ impl CycleSim {
     ) -> Result<CycleReport, Fault> {
         let design = self.design();
         let tokens = options.run.initial_tokens.map(u64::from);
-        timed(design, address, insns, tokens, options, |code| Fields {
-            design,
-            stream: insns,
+        let decoded = &Decoded::new(design, insns);
+        timed(design, address, decoded, tokens, options, |code| Fields {
+            decoded,
             excess: code.excess.clone(),
         })
     }
@@ -127,16 +138,17 @@ impl CycleSim {
 fn timed<E: Effects>(
     design: &Design,
     address: u64,
-    stream: &[u8],
+    decoded: &Decoded,
     tokens: [u64; 4],
     options: &CycleOptions,
     effects: impl FnOnce(&Code) -> E,
 ) -> Result<CycleReport, Fault> {
+    let stream = decoded.stream();
     admit(design, stream, tokens)?;
     if address % INSN_BYTES as u64 != 0 {
         return Err(Fault::of_stream(Cause::StreamAlignment { addr: address }));
     }
-    let code = Code::new(design, Bus::new(design), stream, Meter::new(&options.run));
+    let code = Code::new(design, Bus::new(design), decoded, Meter::new(&options.run));
     let (counters, effects) = (code.meter.counters(), effects(&code));
     let mut run = Run::new(
         design,
@@ -164,26 +176,19 @@ fn timed<E: Effects>(
 
 /// Instructions carried out.
 struct Data<'a> {
-    design: &'a Design,
-    stream: &'a [u8],
+    decoded: &'a Decoded,
     run: func::Run<'a>,
 }
 
 impl Effects for Data<'_> {
     fn carry_out(&mut self, record: &Record) -> Result<(), Cause> {
-        match Insn::decode(self.design, bytes(self.stream, record.index)) {
-            Ok(insn) => self.run.carry_out(&insn),
-            Err(error) => Err(Cause::Decode {
-                message: error.to_string(),
-            }),
-        }
+        self.run.carry_out(&self.decoded.get(record.index)?.action)
     }
 }
 
 /// Instructions looked at only.
 struct Fields<'a> {
-    design: &'a Design,
-    stream: &'a [u8],
+    decoded: &'a Decoded,
     /// The instruction that exceeds a limit.
     excess: Option<(u32, Cause)>,
 }
@@ -193,12 +198,7 @@ impl Effects for Fields<'_> {
         if let Some((_, cause)) = self.excess.take_if(|(index, _)| *index == record.index) {
             return Err(cause);
         }
-        if let (Work::Wrong, Ok(insn)) = (
-            &record.work,
-            Insn::decode(self.design, bytes(self.stream, record.index)),
-        ) {
-            Action::of(self.design, &insn)?;
-        }
-        Ok(())
+        let action = &self.decoded.get(record.index)?.action;
+        action.as_ref().map(|_| ()).map_err(Cause::clone)
     }
 }

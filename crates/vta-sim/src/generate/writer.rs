@@ -9,7 +9,7 @@ use vta_isa::{
 };
 
 use super::{Program, draw};
-use crate::access::{Action, Transfer, plan};
+use crate::access::{Action, Transfer};
 use crate::dram::Dram;
 use crate::shadow::Shadow;
 use crate::tokens::{Clock, MODULES, TokenQueue, join, slot};
@@ -92,7 +92,8 @@ impl<'a> Writer<'a> {
     /// have it.
     pub(super) fn write(&mut self, body: Body) -> Option<()> {
         let insn = Insn::new(Deps::default(), body);
-        let action = plan(self.design, &insn, &self.dram, &self.uops).ok()?;
+        let action = Action::of(self.design, &insn).ok()?;
+        action.check(self.design, &self.dram, &self.uops).ok()?;
         if matches!(&action, Action::Store(store) if self.reaches_uops(store)) {
             return None;
         }

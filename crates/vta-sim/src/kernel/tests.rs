@@ -1,0 +1,136 @@
+//! Every set of vector instructions against one step after the other.
+
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use vta_isa::{AluOp, Design, GemmMode, HwConfig, MemType, Uop};
+
+use super::{HostSimd, Scratch};
+use crate::access::{Kernel, KernelOp};
+
+/// Designs whose blocks need every path: whole vectors, several, halves, none.
+fn designs() -> Vec<Design> {
+    let design = |batch, block_in, block_out, inp, wgt, acc| {
+        let config = HwConfig {
+            log_batch: batch,
+            log_block_in: block_in,
+            log_block_out: block_out,
+            log_inp_width: inp,
+            log_wgt_width: wgt,
+            log_acc_width: acc,
+            // 512 elements each.
+            log_inp_buff_size: batch + block_in + inp + 6,
+            log_wgt_buff_size: block_in + block_out + wgt + 6,
+            log_acc_buff_size: batch + block_out + acc + 6,
+            ..HwConfig::default()
+        };
+        config.design().expect("a design")
+    };
+    vec![
+        design(0, 4, 4, 3, 3, 5),
+        design(1, 4, 5, 3, 3, 5),
+        design(0, 5, 4, 3, 2, 5),
+        design(2, 3, 3, 3, 3, 4),
+        design(0, 2, 4, 3, 3, 4),
+        design(1, 1, 4, 3, 3, 5),
+        design(0, 4, 2, 1, 3, 5),
+    ]
+}
+
+fn filled(design: &Design, rng: &mut ChaCha8Rng) -> Scratch {
+    let mut scratch = Scratch::new(design, HostSimd::StepByStep);
+    let extreme = rng.random_bool(0.2);
+    let mut value = |bits: u32| {
+        let least = -1i32 << (bits - 1);
+        match extreme {
+            true => least,
+            false => rng.random_range(least..=-(least + 1)),
+        }
+    };
+    for x in scratch.inp.iter_mut() {
+        *x = (value(design.inp_bits()) + 128) as u8;
+    }
+    let tiles = scratch.wgt.len() * design.lanes(MemType::Wgt);
+    let weights: Vec<_> = (0..tiles).map(|_| value(design.wgt_bits()) as i8).collect();
+    scratch.wgt.set(0, &weights, HostSimd::best());
+    for a in scratch.acc.iter_mut() {
+        *a = value(design.acc_bits());
+    }
+    scratch
+}
+
+/// Loops and micro-ops with a pattern or without, in a part of the memories so that steps often meet.
+fn kernel(design: &Design, op: KernelOp, rng: &mut ChaCha8Rng) -> (Kernel, Vec<Uop>) {
+    let depth = [MemType::Acc, MemType::Inp, MemType::Wgt].map(|m| design.depth(m));
+    let alu = !matches!(op, KernelOp::Gemm(_));
+    let src_depth = if alu { depth[0] } else { depth[1] };
+    let depth = [depth[0], src_depth, depth[2]];
+    let mut factor = || [0, 0, 1, 1, 2, 7, 13][rng.random_range(0..7)];
+    let factors: [[u32; 2]; 3] = std::array::from_fn(|_| [factor(), factor()]);
+    let loops = [rng.random_range(1..20), rng.random_range(1..20)];
+    let reach = factors.map(|f| f[0] * (loops[0] - 1) + f[1] * (loops[1] - 1));
+    let [tall, wide] = [rng.random_range(1..5), rng.random_range(1..8)];
+    let steps: [[u32; 2]; 3] =
+        std::array::from_fn(|_| [rng.random_range(0..3), rng.random_range(0..3)]);
+    let regular = rng.random_bool(0.7);
+    let mut uop = |i: u32| {
+        let mut index = |k: usize| {
+            let room = depth[k] - reach[k].min(depth[k] - 1);
+            let at = match regular {
+                true => i / wide * steps[k][0] + i % wide * steps[k][1],
+                false => rng.random_range(0..4),
+            };
+            at.min(room - 1)
+        };
+        Uop {
+            dst: index(0),
+            src: index(1),
+            wgt: index(2),
+        }
+    };
+    let uops: Vec<_> = (0..tall * wide).map(&mut uop).collect();
+    let kernel = Kernel {
+        op,
+        uops: 0..uops.len() as u32,
+        iter_out: loops[0],
+        iter_in: loops[1],
+        dst: factors[0],
+        src: factors[1],
+        wgt: factors[2],
+    };
+    (kernel, uops)
+}
+
+#[test]
+fn all_instructions_of_the_host_agree() {
+    let mut rng = ChaCha8Rng::seed_from_u64(5);
+    let ops = [AluOp::Min, AluOp::Max, AluOp::Add, AluOp::Shr, AluOp::Mul];
+    for design in designs() {
+        let mut scratch = filled(&design, &mut rng);
+        for round in 0..400 {
+            let op = ops[round % ops.len()];
+            let op = match round % 8 {
+                0..4 => KernelOp::Gemm(GemmMode::Accumulate),
+                4 => KernelOp::Gemm(GemmMode::Overwrite),
+                5 => KernelOp::AluImm(op, rng.random_range(-40..40)),
+                6 => KernelOp::AluAcc(op),
+                _ => KernelOp::Gemm(GemmMode::Reset),
+            };
+            let (kernel, uops) = kernel(&design, op, &mut rng);
+            scratch.uop[..uops.len()].copy_from_slice(&uops);
+            let mut expected = scratch.clone();
+            expected.simd = HostSimd::StepByStep;
+            expected.run(&kernel);
+            for simd in HostSimd::available() {
+                let mut other = scratch.clone();
+                other.simd = simd;
+                other.run(&kernel);
+                assert!(*other.acc == *expected.acc, "{simd:?}: {kernel:?} {uops:?}");
+            }
+            if round % 16 == 0 {
+                scratch = filled(&design, &mut rng);
+            } else {
+                scratch.acc = expected.acc;
+            }
+        }
+    }
+}
