@@ -275,16 +275,23 @@ impl<'a> Run<'a> {
                 if transfer.padding() > 0 {
                     scratch.wgt.fill(transfer.span(), pad(sign_wgt) as i8);
                 }
-                let mut tiles = std::mem::take(&mut scratch.tiles);
+                let Scratch {
+                    wgt, tiles, simd, ..
+                } = scratch;
                 tiles.resize(transfer.x_size * lanes, 0);
                 transfer.each_row(self.dram, |first, bytes| {
-                    unpack(bits, bytes, &mut tiles);
-                    if sign_wgt {
-                        bits_to_signs(&mut tiles);
+                    if bits == 8 {
+                        wgt.set(first, bytes, *simd);
+                        return;
                     }
-                    scratch.wgt.set(first, &tiles, scratch.simd);
+                    unpack(bits, bytes, tiles);
+                    if sign_wgt {
+                        bits_to_signs(tiles);
+                    }
+                    // Weights are kept as they are, not plus 128.
+                    tiles.iter_mut().for_each(|w| *w ^= 128);
+                    wgt.set(first, tiles, *simd);
                 });
-                scratch.tiles = tiles;
             }
             MemType::Inp => {
                 let pad = u8::from_i32(pad(sign_inp));

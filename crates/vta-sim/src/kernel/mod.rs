@@ -44,7 +44,7 @@ pub(crate) struct Scratch {
     pub(crate) simd: HostSimd,
     workspace: Workspace,
     /// Weights on their way.
-    pub(crate) tiles: Vec<i8>,
+    pub(crate) tiles: Vec<u8>,
 }
 
 impl Scratch {

@@ -50,7 +50,7 @@ fn filled(design: &Design, rng: &mut ChaCha8Rng) -> Scratch {
         *x = (value(design.inp_bits()) + 128) as u8;
     }
     let tiles = scratch.wgt.len() * design.lanes(MemType::Wgt);
-    let weights: Vec<_> = (0..tiles).map(|_| value(design.wgt_bits()) as i8).collect();
+    let weights: Vec<_> = (0..tiles).map(|_| value(design.wgt_bits()) as u8).collect();
     scratch.wgt.set(0, &weights, HostSimd::best());
     for a in scratch.acc.iter_mut() {
         *a = value(design.acc_bits());

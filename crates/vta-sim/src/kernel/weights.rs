@@ -37,7 +37,7 @@ impl Weights {
         if start == end {
             return;
         }
-        let tile = vec![value; self.block_in * self.block_out];
+        let tile = vec![value as u8; self.block_in * self.block_out];
         self.set(start, &tile, HostSimd::Portable);
         let (len, columns) = (self.tile_len(), self.block_out);
         for tile in start + 1..end {
@@ -66,8 +66,8 @@ impl Weights {
         &self.corrections
     }
 
-    /// Writes tiles `[block_out][block_in]` from tile `first` on.
-    pub(crate) fn set(&mut self, first: usize, values: &[i8], simd: HostSimd) {
+    /// Writes tiles `[block_out][block_in]`, whose bytes are signed, from tile `first` on.
+    pub(crate) fn set(&mut self, first: usize, values: &[u8], simd: HostSimd) {
         let (block_in, block_out, len) = (self.block_in, self.block_out, self.tile_len());
         let tiles = self.tiles[first * len..].chunks_exact_mut(len);
         let corrections = self.corrections[first * block_out..].chunks_exact_mut(block_out);
@@ -95,21 +95,21 @@ impl Weights {
 }
 
 /// A tile `[block_out][block_in]` in its quads, and what corrects its columns.
-fn arrange(tile: &mut [i8], corrections: &mut [i32], source: &[i8], block_in: usize) {
+fn arrange(tile: &mut [i8], corrections: &mut [i32], source: &[u8], block_in: usize) {
     let columns = corrections.len();
     let rows = source.chunks_exact(block_in);
     for (column, (row, correction)) in rows.zip(corrections).enumerate() {
-        *correction = -128 * row.iter().map(|&w| i32::from(w)).sum::<i32>();
+        *correction = -128 * row.iter().map(|&w| i32::from(w as i8)).sum::<i32>();
         let mut whole = row.chunks_exact(QUAD);
         let mut quads = tile[column * QUAD..].chunks_mut(columns * QUAD);
         for (weights, quad) in whole.by_ref().zip(quads.by_ref()) {
             // Of a fixed length, and so without a call.
             let quad: &mut [i8; QUAD] = (&mut quad[..QUAD]).try_into().expect("four");
-            *quad = weights.try_into().expect("four");
+            *quad = [0, 1, 2, 3].map(|k| weights[k] as i8);
         }
         if let Some(quad) = quads.next() {
             let rest = whole.remainder();
-            quad[..rest.len()].copy_from_slice(rest);
+            quad.iter_mut().zip(rest).for_each(|(to, &w)| *to = w as i8);
         }
     }
 }

@@ -86,7 +86,7 @@ pub(super) unsafe fn run<W: Vectorized>(work: W) -> W::Output {
 pub(in crate::kernel) fn quads_of_16x16(
     tile: &mut [i8],
     corrections: &mut [i32],
-    source: &[i8],
+    source: &[u8],
     simd: HostSimd,
 ) -> bool {
     let sizes = (tile.try_into(), corrections.try_into(), source.try_into());
@@ -99,7 +99,7 @@ pub(in crate::kernel) fn quads_of_16x16(
 }
 
 #[target_feature(enable = "avx512f,avx512vnni")]
-unsafe fn quads(tile: &mut [i8; 256], corrections: &mut [i32; 16], source: &[i8; 256]) {
+unsafe fn quads(tile: &mut [i8; 256], corrections: &mut [i32; 16], source: &[u8; 256]) {
     // SAFETY: 64 bytes each, of 256.
     unsafe {
         let rows = [0, 64, 128, 192].map(|at| _mm512_loadu_si512(source[at..].as_ptr().cast()));
