@@ -18,8 +18,9 @@ ecp5() { python3 hardware/fpga/ecp5.py; }
 cosim() { vta cosim --all --programs 200 --seed 1 --coverage --goal 100; }
 # Each of the deliberate bugs is caught.
 mutate() { vta mutate; }
-# 2000 random networks agree in the integer interpreter and both simulators, on all designs in turn.
-fuzz() { vta fuzz --networks 2000 --seed 1; }
+# 2000 random networks agree in the integer interpreter and both simulators, on all designs in turn; 500 random
+# schedules keep what their operators compute.
+fuzz() { vta fuzz --networks 2000 --seed 1 && vta fuzz --schedules 500 --seed 1; }
 # So do the networks of the data folder and of the zoo.
 networks() { cargo test --release --quiet -p vta --test networks -- --include-ignored; }
 
