@@ -186,6 +186,7 @@ fn border_fill(graph: &Graph, v: ValueId) -> Option<i8> {
         Op::VtaAdd(pair, _) | Op::VtaMul(pair, _) => &pair.out_layout,
         Op::VtaPiecewise { out_layout, .. } => out_layout,
         Op::VtaMaxPool(p) | Op::VtaSumPool(p, _) => &p.out_layout,
+        Op::VtaSpread(p) => &p.out_layout,
         _ => return None,
     };
     layout

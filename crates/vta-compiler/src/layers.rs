@@ -74,6 +74,7 @@ fn shape(graph: &Graph, node: &Node) -> (Vec<usize>, Vec<usize>, String) {
         Op::VtaMaxPool(pool) | Op::VtaSumPool(pool, _) => {
             windowed(&pool.in_shape, &pool.out_shape, &pool.window)
         }
+        Op::VtaSpread(p) => (p.in_shape.to_vec(), p.out_shape.to_vec(), String::new()),
         Op::VtaAdd(pair, _) | Op::VtaMul(pair, _) => same(&pair.in_shapes[0]),
         Op::VtaPiecewise { shape, .. } | Op::Unpack { shape, .. } => same(shape),
         Op::Pack(_) => same(&first),

@@ -13,6 +13,7 @@ use crate::epilogue::Epilogue;
 use crate::layers;
 use crate::ops::conv::{self, ConvShape};
 use crate::ops::elementwise::{self, ElementShape};
+use crate::ops::spread::{self, SpreadShape};
 use crate::ops::tiling::{self, Fit};
 use crate::ops::{entry, pool, schedule, stages};
 use crate::options::CompileOptions;
@@ -220,6 +221,25 @@ pub(crate) fn offer<'a>(
                 settles: false,
                 records: &steps.epilogue.records,
                 identity: steps.entry().weights(design),
+                what,
+            }
+        }
+        (Op::VtaSpread(packed), Selected::Spread(steps)) => {
+            let shape = SpreadShape::new(packed);
+            let naive = spread::naive(&name, &shape, steps, design);
+            let fits = tiling::spread(&shape, steps, design, overlap);
+            let (candidates, schedule) = offered(fits, design, move |nest, tile| {
+                schedule::spread(nest, &shape, tile, steps, design)
+            });
+            Offer {
+                naive,
+                candidates,
+                schedule,
+                vectors: vectors(&steps.epilogue, design),
+                presets: false,
+                settles: false,
+                records: &steps.epilogue.records,
+                identity: steps.entry.weights(design),
                 what,
             }
         }

@@ -11,7 +11,7 @@ use vta_graph::quant::QuantTarget;
 use vta_graph::quant::bounds::{self, Interval};
 use vta_graph::{
     BlockedLayout, ConvAttrs, DType, Graph, Node, NodeId, Op, PackedConv, PackedPair, PackedPool,
-    PoolAttrs, Requant, ValueId,
+    PackedSpread, PoolAttrs, Requant, ValueId,
 };
 use vta_isa::{AluOp, Design, Feature, MemType};
 
@@ -21,6 +21,7 @@ use crate::ops::elementwise::{ElementShape, ElementSteps};
 use crate::ops::entry::Entry;
 use crate::ops::pool::PoolSteps;
 use crate::ops::pooled::Pooling;
+use crate::ops::spread::{SpreadShape, SpreadSteps};
 use crate::ops::tiling;
 use crate::options::CompileOptions;
 
@@ -33,6 +34,8 @@ pub enum Selected {
     Elementwise(ElementSteps),
     /// A maximum or a sum over windows.
     Pool(PoolSteps),
+    /// A copy to the positions of blocks.
+    Spread(SpreadSteps),
 }
 
 /// Where each node of a graph runs.
@@ -153,6 +156,17 @@ pub fn partition(graph: &Graph, design: &Design, options: &CompileOptions) -> Pa
                     out.host.insert(id, why);
                 }
             },
+            &Op::Resize { factors: block } | &Op::DepthToSpace { block, .. } => {
+                match spread(graph, node, block, &out.chosen, &ranges, design) {
+                    Ok(steps) => {
+                        out.chosen.push(id);
+                        out.selected.insert(id, Selected::Spread(steps));
+                    }
+                    Err(why) => {
+                        out.host.insert(id, why);
+                    }
+                }
+            }
             Op::QAdd(..) | Op::QMul(..) | Op::QPiecewise(..) => {
                 match elementwise(graph, node, &ranges, design) {
                     Ok(steps) => {
@@ -688,6 +702,46 @@ fn slice(
     let same = pack::copy_requant(graph.value(x).ty.dtype, c, design.block_out());
     let steps = PoolSteps::sum(&same, &vec![range; same.mult.len()], design)?;
     runs_pool(&packed, &steps, design)?;
+    Ok(steps)
+}
+
+/// The copy of each element to one position of a block, or to all of them.
+fn spread(
+    graph: &Graph,
+    node: &Node,
+    block: [usize; 2],
+    chosen: &[NodeId],
+    ranges: &[Option<Interval>],
+    design: &Design,
+) -> Result<SpreadSteps, String> {
+    let (x, lanes) = (node.inputs[0], design.block_out());
+    width("input", graph.value(x).ty.dtype, design)?;
+    if !chosen.iter().any(|&id| graph.node(id).output == x) {
+        return Err("its operand is made on the host".to_string());
+    }
+    let range = ranges[x.0 as usize].ok_or("its input has no proven interval")?;
+    let (in_shape, out_shape) = (four(graph, x)?, four(graph, node.output)?);
+    if let Op::DepthToSpace { groups, .. } = node.op {
+        let whole = out_shape[1].next_multiple_of(lanes) * block[0] * block[1];
+        if (groups, in_shape[1]) != (1, whole) {
+            return Err(format!(
+                "the channels of a position do not fill whole blocks of {lanes}"
+            ));
+        }
+    }
+    let layout = borderless(design, lanes);
+    let shape = SpreadShape::new(&PackedSpread {
+        in_shape,
+        out_shape,
+        block,
+        in_layout: layout.clone(),
+        out_layout: layout,
+    });
+    let steps = SpreadSteps::new(range, shape.extents[1] * lanes, design)?;
+    operations(steps.operations(), design)?;
+    if tiling::spread(&shape, &steps, design, false).is_empty() {
+        return Err("not even one register of its operand fits the scratchpads".to_string());
+    }
     Ok(steps)
 }
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use rayon::prelude::*;
-use vta_graph::passes::{self, im2col, pack, pool_sums};
+use vta_graph::passes::{self, align_phases, im2col, pack, pool_sums};
 use vta_graph::{Graph, NodeId, Op, ValueId};
 use vta_isa::{Design, PAGE_BYTES};
 use vta_program::{
@@ -67,6 +67,8 @@ pub fn compile_watched(
     watch: &mut dyn Watch,
 ) -> Result<Compiled, CompileError> {
     let mut graph = integer.clone();
+    let weight = partition::registers(design).weight;
+    let moves = weight.holds(0) && weight.holds(1);
     let passes: &[&str] = match options.offload {
         Offload::All => &[
             "dense_to_conv",
@@ -79,9 +81,18 @@ pub fn compile_watched(
         ],
         _ => &["fold_padding", "fold_bias"],
     };
-    passes::run_watched(&mut graph, passes, &mut |pass, graph| {
+    // What these make are convolutions with weights of 1 and 0.
+    let moving = |name: &&str| matches!(*name, "slice_to_conv" | "pad_to_conv");
+    let passes: Vec<&str> = (passes.iter().copied())
+        .filter(|name| moves || !moving(name))
+        .collect();
+    passes::run_watched(&mut graph, &passes, &mut |pass, graph| {
         watch.graph(pass, graph)
     })?;
+    if options.offload == Offload::All {
+        align_phases::run(&mut graph, design.block_out(), weight)?;
+        watch.graph("align_phases", &graph);
+    }
     let (mut graph, partition) = arranged(graph, design, options)?;
     watch.graph("partition", &graph);
     let reasons = reasons(&graph, &partition);

@@ -21,6 +21,7 @@ pub fn is_accelerated(op: &Op) -> bool {
             | Op::VtaPiecewise { .. }
             | Op::VtaMaxPool(_)
             | Op::VtaSumPool(..)
+            | Op::VtaSpread(_)
             | Op::VtaConcat
     )
 }

@@ -9,6 +9,7 @@ use vta_compiler::{Lowered, quant_target};
 use vta_graph::random::{inputs, integer};
 use vta_graph::{BlockedLayout, Node, Op, Tensor, interp};
 use vta_isa::Design;
+use vta_tir::Buffer;
 use vta_tir::interp::{Array, Arrays};
 
 /// The logical part of a blocked tensor: what lies in the border or in spare lanes is free.
@@ -33,6 +34,13 @@ fn array(t: &Tensor) -> Array {
     }
 }
 
+fn extents(param: &Buffer) -> Vec<usize> {
+    let extents = param.shape.iter();
+    extents
+        .map(|e| e.as_const().expect("a parameter") as usize)
+        .collect()
+}
+
 /// Names of an operator's parameters, and layout and logical shape of its result.
 fn packed_result(op: &Op) -> ([&'static str; 4], &BlockedLayout, [usize; 4]) {
     let pair = ["a", "b", "", ""];
@@ -43,6 +51,7 @@ fn packed_result(op: &Op) -> ([&'static str; 4], &BlockedLayout, [usize; 4]) {
             shape, out_layout, ..
         } => (pair, out_layout, *shape),
         Op::VtaMaxPool(p) | Op::VtaSumPool(p, _) => (["x", "", "", ""], &p.out_layout, p.out_shape),
+        Op::VtaSpread(p) => (["x", "", "", ""], &p.out_layout, p.out_shape),
         _ => unreachable!("an operator of the accelerator"),
     }
 }
@@ -59,14 +68,15 @@ fn run_nests(
     [&lowered.script.naive, &lowered.scheduled].map(|program| {
         let mut arrays = Arrays::new();
         for (name, t) in names.iter().zip(operands) {
-            arrays.insert((*name).into(), array(t));
+            let mut operand = array(t);
+            // Rows and columns may be dimensions of blocks and within a block.
+            if let Some(param) = program.buffer(name) {
+                operand.shape = extents(param);
+            }
+            arrays.insert((*name).into(), operand);
         }
         if let Some(p) = program.buffer("p") {
-            let shape: Vec<usize> = p
-                .shape
-                .iter()
-                .map(|e| e.as_const().expect("a parameter") as usize)
-                .collect();
+            let shape = extents(p);
             let bits = design.acc_bits();
             let wrap = |v: &i32| (v << (32 - bits)) >> (32 - bits);
             let data = lowered.vectors.iter().map(wrap).collect();

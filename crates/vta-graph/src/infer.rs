@@ -61,6 +61,12 @@ impl Op {
                 dilation,
             } => arrange::im2col(*kernel, *stride, *dilation, inputs[0]),
             Op::Slice { start, end, step } => arrange::slice(start, end, step, inputs[0]),
+            Op::DepthToSpace {
+                block,
+                groups,
+                channels,
+            } => arrange::depth_to_space(*block, *groups, *channels, inputs[0]),
+            Op::Resize { factors } => arrange::resize(*factors, inputs[0]),
             Op::Quantize(q, dtype) => integer::quantize(q, *dtype, inputs[0]),
             Op::Dequantize(q) => integer::dequantize(q, inputs[0]),
             Op::QConv(a, zero_point) => integer::qconv(a, *zero_point, inputs),
@@ -84,6 +90,7 @@ impl Op {
             } => packed::vta_piecewise(*shape, [in_layout, out_layout], map, inputs[0]),
             Op::VtaMaxPool(p) => packed::vta_max_pool(p, inputs[0]),
             Op::VtaSumPool(p, requant) => packed::vta_sum_pool(p, requant, inputs[0]),
+            Op::VtaSpread(p) => packed::vta_spread(p, inputs[0]),
             Op::VtaConcat => packed::vta_concat(inputs),
         }?;
         ty.checked_len()?;

@@ -196,6 +196,10 @@ fn apply(op: &Op, x: &[&Tensor], ty: &TensorType) -> Result<Tensor, String> {
             dilation,
         } => arrange::im2col(*kernel, *stride, *dilation, x[0], ty),
         Op::Slice { start, step, .. } => arrange::slice(start, step, x[0], ty),
+        Op::DepthToSpace { block, groups, .. } => {
+            arrange::depth_to_space(*block, *groups, x[0], ty)
+        }
+        Op::Resize { factors } => arrange::resize(*factors, x[0]),
         Op::Quantize(q, dtype) => quantize::quantize(q, *dtype, x[0]),
         Op::Dequantize(q) => quantize::dequantize(q, x[0]),
         Op::QConv(a, zero_point) => integer::qconv(a, *zero_point, x, ty),
@@ -219,6 +223,7 @@ fn apply(op: &Op, x: &[&Tensor], ty: &TensorType) -> Result<Tensor, String> {
         } => packed::vta_piecewise(*shape, [in_layout, out_layout], map, x[0], ty),
         Op::VtaMaxPool(p) => packed::vta_max_pool(p, x[0], ty),
         Op::VtaSumPool(p, requant) => packed::vta_sum_pool(p, requant, x[0], ty),
+        Op::VtaSpread(p) => packed::vta_spread(p, x[0], ty),
         Op::VtaConcat => arrange::concat(1, x),
     };
     Ok(Tensor::new(ty.clone(), data))

@@ -25,6 +25,6 @@ pub mod random;
 pub use graph::{Graph, GraphError, Node, NodeId, Quant, Value, ValueId};
 pub use op::{
     AddEpilogue, BlockedLayout, ConvAttrs, MulEpilogue, Op, PackedConv, PackedPair, PackedPool,
-    Piece, Pieces, Piecewise, PoolAttrs, Requant, Window,
+    PackedSpread, Piece, Pieces, Piecewise, PoolAttrs, Requant, Window,
 };
 pub use tensor::{DType, Data, Tensor, TensorType};

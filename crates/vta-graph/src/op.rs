@@ -105,6 +105,23 @@ pub struct Requant {
     pub hi: i32,
 }
 
+impl Requant {
+    /// What leaves values of `dtype` as they are.
+    ///
+    /// # Panics
+    /// If `dtype` has no range of integers.
+    pub fn identity(dtype: crate::DType) -> Requant {
+        let (lo, hi) = dtype.range().expect("an integer type");
+        Requant {
+            mult: vec![1],
+            add: vec![0],
+            shift: 0,
+            lo: lo as i32,
+            hi: hi as i32,
+        }
+    }
+}
+
 /// Integer addition of two tensors of different scales, exactly:
 /// `y = clamp((a * mult_a + b * mult_b + add) >> shift, lo, hi)`, without overflow.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -319,6 +336,33 @@ pub struct PackedPool {
     pub out_layout: BlockedLayout,
 }
 
+/// An enlargement that the accelerator runs: rows and columns become blocks of them.
+///
+/// Where both have as many channel blocks, an element of the input stands at all positions of its block in the
+/// output. Else the input has as many times the output's channel blocks as a block has positions; those of position
+/// `(i, j)` are the `i * block[1] + j`th of such parts.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct PackedSpread {
+    /// Logical `[N, C, H, W]` of the input.
+    pub in_shape: [usize; 4],
+    /// Logical `[N, C, H, W]` of the output.
+    pub out_shape: [usize; 4],
+    /// Rows and columns that a row and a column become.
+    pub block: [usize; 2],
+    /// Layout of the input.
+    pub in_layout: BlockedLayout,
+    /// Layout of the output, of the same blocking; its border has whole blocks.
+    pub out_layout: BlockedLayout,
+}
+
+impl PackedSpread {
+    /// Channel blocks of the input and of the output.
+    pub fn channel_blocks(&self) -> [usize; 2] {
+        let lanes = self.out_layout.lanes;
+        [self.in_shape, self.out_shape].map(|[_, c, ..]| c.div_ceil(lanes))
+    }
+}
+
 /// Operands and result of an operator that the accelerator runs on two activations.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct PackedPair {
@@ -438,6 +482,21 @@ pub enum Op {
         /// Step, by axis.
         step: Vec<usize>,
     },
+    /// `x[N, C, H, W]`: `[N, channels, H * block[0], W * block[1]]`. The channels of `x` are `groups` times the
+    /// positions of a block, row by row, times what is left; what they hold there is put side by side.
+    DepthToSpace {
+        /// Rows and columns that a row and a column become.
+        block: [usize; 2],
+        /// 1 for what ONNX calls DCR, as many as the result has channels for CRD.
+        groups: usize,
+        /// Channels of the result; of a single group the first ones, if they are fewer than there are.
+        channels: usize,
+    },
+    /// `x[N, C, H, W]`: each row and column as often as its factor says.
+    Resize {
+        /// Factors of rows and columns.
+        factors: [usize; 2],
+    },
 
     // Between float and integers.
     /// `x`: `saturate(round_half_even(x / scale) + zero_point)` to `dtype`.
@@ -508,6 +567,8 @@ pub enum Op {
     /// `mult` and `add` have one element or one for each lane of each channel block. The
     /// result has the operand's type.
     VtaSumPool(PackedPool, Requant),
+    /// `x`: see [`PackedSpread`]. The result has the operand's type.
+    VtaSpread(PackedSpread),
     /// `x...`, blocked tensors of one blocking and border: their channel blocks one after the other. It takes
     /// no instruction: where the registers have the rows of the whole batch, the operands are stored in their
     /// places within the result.
@@ -543,6 +604,8 @@ impl Op {
             Op::Pad { .. } => "pad",
             Op::Im2col { .. } => "im2col",
             Op::Slice { .. } => "slice",
+            Op::DepthToSpace { .. } => "depth_to_space",
+            Op::Resize { .. } => "resize",
             Op::Quantize(..) => "quantize",
             Op::Dequantize(_) => "dequantize",
             Op::QConv(..) => "qconv",
@@ -561,6 +624,7 @@ impl Op {
             Op::VtaPiecewise { .. } => "vta.piecewise",
             Op::VtaMaxPool(_) => "vta.max_pool",
             Op::VtaSumPool(..) => "vta.sum_pool",
+            Op::VtaSpread(_) => "vta.spread",
             Op::VtaConcat => "vta.concat",
         }
     }

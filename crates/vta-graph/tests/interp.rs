@@ -293,7 +293,7 @@ proptest! {
 
     #[test]
     fn arrangements(mut dice in dice()) {
-        for kind in ["reshape", "transpose", "concat", "vta.concat", "pad", "im2col", "slice"] {
+        for kind in ["reshape", "transpose", "concat", "vta.concat", "pad", "im2col", "slice", "depth_to_space", "resize"] {
             let (op, operands) = dice.op(kind);
             let nd: Vec<Nd> = operands.iter().map(Nd::new).collect();
             check(&op, &operands, 0.0, |i| match &op {
@@ -326,6 +326,15 @@ proptest! {
                 }
                 Op::Slice { start, step, .. } => {
                     nd[0].at(&(0..i.len()).map(|d| start[d] + i[d] * step[d]).collect::<Vec<_>>())
+                }
+                Op::DepthToSpace { block: [rows, columns], groups, .. } => {
+                    let each = nd[0].shape[1] / (groups * rows * columns);
+                    let position = i[2] % rows * columns + i[3] % columns;
+                    let channel = (i[1] / each * rows * columns + position) * each + i[1] % each;
+                    nd[0].at(&[i[0], channel, i[2] / rows, i[3] / columns])
+                }
+                Op::Resize { factors: [rows, columns] } => {
+                    nd[0].at(&[i[0], i[1], i[2] / rows, i[3] / columns])
                 }
                 _ => unreachable!(),
             });
@@ -509,6 +518,22 @@ proptest! {
         let outputs = Interpreter::new(&graph).unwrap().run(&[x]).unwrap();
         prop_assert_eq!(&outputs[0], &outputs[1]);
         prop_assert_eq!(&outputs[2], &outputs[3]);
+    }
+
+    #[test]
+    fn a_spread_is_a_resizing_of_whole_blocks(mut dice in dice()) {
+        let (op, _) = dice.op("vta.spread");
+        let Op::VtaSpread(p) = op.clone() else { unreachable!() };
+        let (c, oc) = (p.in_shape[1], p.out_shape[1]);
+        let plain = match c == oc {
+            true => Op::Resize { factors: p.block },
+            false => Op::DepthToSpace { block: p.block, groups: 1, channels: oc },
+        };
+        let x = dice.tensor(DType::I8, p.in_shape);
+        let packed = eval(&Op::Pack(p.in_layout.clone()), &[&x]).unwrap();
+        let y = eval(&op, &[&packed]).unwrap();
+        let unpack = Op::Unpack { layout: p.out_layout.clone(), shape: p.out_shape };
+        prop_assert_eq!(eval(&unpack, &[&y]).unwrap(), eval(&plain, &[&x]).unwrap());
     }
 
     #[test]

@@ -114,10 +114,13 @@ fn function_error(quantized: &Graph, name: &str) -> i64 {
         .nodes
         .iter()
         .find(|n| quantized.value(n.output).name == *name);
-    let Some((Op::Quantize(unit, _), function)) = named.map(|n| (&n.op, producer(n.inputs[0])))
+    let Some((Op::Quantize(unit, _), mut function)) = named.map(|n| (&n.op, producer(n.inputs[0])))
     else {
         return 0;
     };
+    while let Some(bound) = function.filter(|n| matches!(n.op, Op::Relu | Op::Clip { .. })) {
+        function = producer(bound.inputs[0]);
+    }
     let Some((function, Some(x))) = function.map(|f| (f, producer(f.inputs[0]))) else {
         return 0;
     };

@@ -237,6 +237,32 @@ impl Writer<'_> {
                 }
                 ("Slice", vec![])
             }
+            &Op::DepthToSpace {
+                block: [size, other],
+                groups,
+                channels,
+            } if size == other
+                && (groups == 1 || groups == channels)
+                && channels * size * size == x.shape[1] =>
+            {
+                let mode = if groups == 1 { "DCR" } else { "CRD" };
+                let attributes = vec![int("blocksize", size as i64), text("mode", mode)];
+                ("DepthToSpace", attributes)
+            }
+            Op::Resize {
+                factors: [rows, columns],
+            } => {
+                let scales = [1.0, 1.0, *rows as f32, *columns as f32];
+                // No region of interest.
+                inputs.push(String::new());
+                inputs.push(self.parameter(node, "scales", &Tensor::f32([4], scales.to_vec()))?);
+                let attributes = [
+                    ("mode", "nearest"),
+                    ("coordinate_transformation_mode", "asymmetric"),
+                    ("nearest_mode", "floor"),
+                ];
+                ("Resize", attributes.map(|(k, v)| text(k, v)).to_vec())
+            }
             Op::Quantize(quant, DType::S1) if is_unit(quant) => ("Sign", vec![]),
             Op::Dequantize(quant) if x.dtype == DType::S1 && is_unit(quant) => ("Identity", vec![]),
             Op::Quantize(quant, dtype) => {
@@ -424,6 +450,13 @@ fn float(name: &str, f: f32) -> AttributeProto {
     AttributeProto {
         f: Some(f),
         ..attribute(name, attribute_type::FLOAT)
+    }
+}
+
+fn text(name: &str, s: &str) -> AttributeProto {
+    AttributeProto {
+        s: Some(s.into()),
+        ..attribute(name, attribute_type::STRING)
     }
 }
 

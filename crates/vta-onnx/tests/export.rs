@@ -50,7 +50,7 @@ fn follow(d: &mut Draw, g: &mut Graph, x: ValueId) -> (Op, Vec<ValueId>) {
     if rank == 0 {
         return (Op::Relu, inputs);
     }
-    let op = match d.below(24) {
+    let op = match d.below(26) {
         0 => {
             let window = d.window();
             let groups = if d.below(2) == 0 { c } else { 1 };
@@ -141,6 +141,18 @@ fn follow(d: &mut Draw, g: &mut Graph, x: ValueId) -> (Op, Vec<ValueId>) {
             }
         }
         22 => Op::Quantize(d.quant(&shape), [DType::I8, DType::U8][d.below(2)]),
+        23 => Op::Resize {
+            factors: [1 + d.below(3), 1 + d.below(3)],
+        },
+        24 => {
+            let size = 1 + d.below(2);
+            let channels = shape.get(1).map_or(0, |c| c / (size * size));
+            Op::DepthToSpace {
+                block: [size; 2],
+                groups: [1, channels][d.below(2)],
+                channels,
+            }
+        }
         _ => Op::Dequantize(d.quant(&shape)),
     };
     (op, inputs)

@@ -2,8 +2,9 @@
 
 mod onnx_text;
 
-use vta_graph::Tensor;
 use vta_graph::interp::run_graph;
+use vta_graph::quant::QuantTarget;
+use vta_graph::{DType, Tensor, passes};
 
 fn run(model: &str, x: &Tensor) -> Tensor {
     let imported = vta_onnx::import(&onnx_text::encode(model).unwrap()).unwrap();
@@ -107,4 +108,42 @@ fn nearest_resizing() {
             );
         }
     }
+}
+
+/// A transposed convolution between conversions, its result cut and bounded, is integers from end to end.
+#[test]
+fn quantized_transposed_convolution() {
+    let model = "opset 13\n\
+        input x: i8[1,2,3,3]\n\
+        const w: i8[2,3,3,3]\n\
+        const s: f32[3] = 0.5 0.25 0.125\n\
+        const zs: i8[3] = 0 0 0\n\
+        const one: f32[] = 0.5\n\
+        const z: i8[] = -3\n\
+        const two: f32[] = 2\n\
+        wf = DequantizeLinear(w, s, zs) axis=1\n\
+        xf = DequantizeLinear(x, one, z)\n\
+        up = ConvTranspose(xf, wf) strides=[2,2] name=\"up\"\n\
+        bounded = Relu(up)\n\
+        y = QuantizeLinear(bounded, two, z)\n\
+        output y\n";
+    let mut graph = vta_onnx::import(&onnx_text::encode(model).unwrap())
+        .unwrap()
+        .graph;
+    let x = Tensor::from_ints(
+        DType::I8,
+        [1, 2, 3, 3],
+        &(0..18).map(|i| i * 7 % 50 - 20).collect::<Vec<i64>>(),
+    );
+    let expected = run_graph(&graph, std::slice::from_ref(&x)).unwrap();
+    passes::prepare(&mut graph).unwrap();
+    let islands = passes::to_integers(&mut graph, &QuantTarget::default()).unwrap();
+    assert_eq!(islands, []);
+    let is_float = |n: &vta_graph::Node| graph.value(n.output).ty.dtype == DType::F32;
+    assert!(!graph.nodes.iter().any(is_float));
+    let y = run_graph(&graph, &[x]).unwrap();
+    let [expected, y] = [&expected[0], &y[0]].map(|t| t.to_ints().unwrap());
+    assert!(expected.iter().any(|&v| v > 0));
+    let off = expected.iter().zip(&y).map(|(a, b)| (a - b).abs());
+    assert!(off.max().unwrap() <= 1, "{y:?} for {expected:?}");
 }

@@ -250,10 +250,11 @@ impl<'a> Writer<'a> {
         let immediate = i32::try_from(number)
             .ok()
             .filter(|n| (least..=most).contains(n));
+        // What leaves 64 bits leaves every accumulator, saturated or not.
         let of = |v: i64| match op {
             AluOp::Min => v.min(number),
             AluOp::Max => v.max(number),
-            AluOp::Add => v + number,
+            AluOp::Add => v.saturating_add(number),
             AluOp::Mul => v.saturating_mul(number),
             AluOp::Shr => v >> number,
         };
@@ -277,7 +278,7 @@ impl<'a> Writer<'a> {
     ) -> Result<Interval, String> {
         self.push(on, What::Combine(op, from));
         match op {
-            AluOp::Add => self.fits((a.0 + b.0, a.1 + b.1)),
+            AluOp::Add => self.fits((a.0.saturating_add(b.0), a.1.saturating_add(b.1))),
             AluOp::Mul => {
                 let ends = [a.0, a.1]
                     .into_iter()
@@ -312,12 +313,18 @@ impl<'a> Writer<'a> {
             let (least, most) = self.design.imm_range();
             let whole = match function.add {
                 add if total.is_some() || (i64::from(least)..=i64::from(most)).contains(&add) => 0,
-                add => (add + mult / 2).checked_div_euclid(mult).unwrap_or(0),
+                add => {
+                    let rounded = add.saturating_add(mult / 2);
+                    rounded.checked_div_euclid(mult).unwrap_or(0)
+                }
             };
             value = self.step(to, value, AluOp::Add, whole)?;
             value = self.step(to, value, AluOp::Mul, mult)?;
             total = Some(match total {
-                None => self.step(to, value, AluOp::Add, function.add - whole * mult)?,
+                None => {
+                    let rest = function.add.saturating_sub(whole.saturating_mul(mult));
+                    self.step(to, value, AluOp::Add, rest)?
+                }
                 Some(sum) => self.combine(on, sum, AluOp::Add, to, value)?,
             });
         }

@@ -7,5 +7,6 @@ pub mod entry;
 pub mod pool;
 pub mod pooled;
 pub mod schedule;
+pub mod spread;
 pub mod stages;
 pub mod tiling;

@@ -13,6 +13,7 @@ use super::elementwise::{ElementShape, ElementSteps, OPERANDS, What, Wide};
 use super::entry::{Entry, IDENTITY};
 use super::pool::{PoolSteps, Taps};
 use super::pooled::{Pooling, SUMS};
+use super::spread::{SpreadShape, SpreadSteps};
 use super::stages::{self, RECORDS, VECTORS, name};
 use super::tiling::{ConvTile, ElementTile};
 use crate::epilogue::Epilogue;
@@ -283,6 +284,55 @@ pub fn pool(
         p.tensorize(&name("b", stage), kind)?;
     }
     stored(p, &steps.epilogue, last)
+}
+
+/// Puts an enlargement on the accelerator in tiles of `tile`. A store is of one position of all blocks of a channel block.
+///
+/// # Errors
+/// Those of the primitives.
+pub fn spread(
+    p: &mut Traced,
+    shape: &SpreadShape,
+    tile: &ElementTile,
+    steps: &SpreadSteps,
+    design: &Design,
+) -> Result<(), ScheduleError> {
+    let last = steps.last_stage();
+    for stage in 0..=last {
+        tiled(p, stage, [tile.c, tile.y, tile.x])?;
+    }
+    if shape.repeats {
+        let order = ["i", "j", "y", "x"].map(|d| name(d, last));
+        let [i, j, y, x] = order.each_ref().map(String::as_str);
+        p.reorder(&[i, j, &format!("{y}i"), &format!("{x}i")])?;
+    }
+    for stage in 1..=last {
+        p.fuse_nests("n0", &name("n", stage), OUTER + shape.part_loops())?;
+    }
+    p.sink_alloc("acc", "x0o")?;
+    p.set_scope("acc", Scope::Acc)?;
+    let mut tiles = vec!["acc".to_owned()];
+    if steps.entry == Entry::Identity {
+        tiles.push(cached(p, "x", "x0o", Scope::Inp)?);
+        cached(p, IDENTITY, "n0", Scope::Wgt)?;
+    }
+    tiles.extend(operands_of(p, &steps.epilogue, ["n0", "c0o"], design)?);
+    if tile.twice {
+        tiles.iter().try_for_each(|t| p.double_buffer(t))?;
+    }
+    for stage in 0..last {
+        let kind = match steps.entry {
+            Entry::Acc8 if stage == 0 => {
+                p.dma(&format!("{}i", name("c", stage)))?;
+                continue;
+            }
+            Entry::Identity if stage == 0 => Tensor::Reset,
+            Entry::Identity if stage == 1 => Tensor::Gemm,
+            _ => Tensor::Alu,
+        };
+        p.tensorize(&name("b", stage), kind)?;
+    }
+    p.dma(&format!("{}i", name("y", last)))
 }
 
 /// Splits channels, rows and columns of a stage; the outer loops come to stand outside.

@@ -71,8 +71,7 @@ pub fn append_preset(
     }
 }
 
-/// Appends one stage a step, numbered from `first`: `acc = acc op operand`, vectors read from
-/// [`VECTORS`], `[channel block, vector, batch lane, lane]`, from number `vector` on.
+/// Appends one stage a step, numbered from `first`, with vectors from number `vector` on.
 pub fn append_steps(
     program: &mut Program,
     first: usize,
@@ -80,23 +79,28 @@ pub fn append_steps(
     steps: &[Step],
     mut vector: i64,
 ) {
-    for (i, step) in steps.iter().enumerate() {
-        let stage = first + i;
-        let at = || Access::new("acc", index(stage));
-        let operand = match &step.operand {
-            Operand::Imm(imm) => Value::Const((*imm).into()),
-            Operand::Vector(_) => {
-                let [_, c, _, _, b, l] = DIMS.map(|d| var(name(d, stage)));
-                let read = Access::new(VECTORS, [c, Expr::Const(vector), b, l]).read();
-                vector += 1;
-                read
-            }
-        };
-        let value = at().read().bin(value_op(step.op), operand);
-        program
-            .body
-            .extend(nest(stage, extents, Stmt::Assign { dst: at(), value }));
+    let acc = |stage| Access::new("acc", index(stage));
+    for (stage, step) in (first..).zip(steps) {
+        let body = self::step(step, stage, acc, &mut vector);
+        program.body.extend(nest(stage, extents, body));
     }
+}
+
+/// The statement of a step in stage `stage`: `acc = acc op operand`. The next vector is read from [`VECTORS`],
+/// `[channel block, vector, batch lane, lane]`.
+pub fn step(step: &Step, stage: usize, acc: impl Fn(usize) -> Access, vector: &mut i64) -> Stmt {
+    let operand = match &step.operand {
+        Operand::Imm(imm) => Value::Const((*imm).into()),
+        Operand::Vector(_) => {
+            let [_, c, _, _, b, l] = DIMS.map(|d| var(name(d, stage)));
+            let read = Access::new(VECTORS, [c, Expr::Const(*vector), b, l]).read();
+            *vector += 1;
+            read
+        }
+    };
+    let dst = acc(stage);
+    let value = dst.clone().read().bin(value_op(step.op), operand);
+    Stmt::Assign { dst, value }
 }
 
 /// Accumulators that hold the vectors of a tile of `channels` of `blocks` channel blocks, without those of another
@@ -151,17 +155,23 @@ pub fn append_epilogue(
     for (at, origin) in to[2..4].iter_mut().zip(origin) {
         *at = at.clone() + origin as i64;
     }
-    let mut value = Access::new("acc", index(last)).read();
-    if !epilogue.records.is_empty() {
-        let [_, c, _, _, _, lane] = DIMS.map(|d| var(name(d, last)));
-        let word = |i: i64| Access::new(RECORDS, [c.clone(), lane.clone(), i.into()]).read();
-        value = requantized(value, word);
-    }
+    let value = rescaled(Access::new("acc", index(last)).read(), epilogue, last);
     let store = Stmt::Assign {
         dst: Access::new("y", to),
         value: value.cast(activation(design)),
     };
     program.body.extend(nest(last, extents, store));
+}
+
+/// What stage `stage` stores of an accumulator: rescaled by the record of its channel, where there are records.
+pub fn rescaled(value: Value, epilogue: &Epilogue, stage: usize) -> Value {
+    if epilogue.records.is_empty() {
+        return value;
+    }
+    let [_, c, _, _, _, lane] = DIMS.map(|d| var(name(d, stage)));
+    requantized(value, |i: i64| {
+        Access::new(RECORDS, [c.clone(), lane.clone(), i.into()]).read()
+    })
 }
 
 /// The operation on values that an ALU operation performs in every lane.

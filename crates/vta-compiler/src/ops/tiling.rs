@@ -11,6 +11,7 @@ use super::elementwise::{ElementShape, ElementSteps, Nest, What, Wide};
 use super::entry::Entry;
 use super::pool::{PoolSteps, Taps};
 use super::pooled::Pooling;
+use super::spread::{SpreadShape, SpreadSteps};
 use super::stages;
 use crate::epilogue::Epilogue;
 
@@ -527,6 +528,31 @@ pub fn pool(
             inp,
             acc,
             loaded: input,
+        }
+    })
+}
+
+/// The tiles of an enlargement of `shape` that fit, the most promising ones first.
+pub fn spread(
+    shape: &SpreadShape,
+    steps: &SpreadSteps,
+    design: &Design,
+    overlap: bool,
+) -> Vec<Fit<ElementTile>> {
+    let vectors = steps.epilogue.vectors();
+    let passes = steps.last_stage() as u64;
+    let [n, c, h, w] = shape.extents;
+    let [i, j] = shape.parts();
+    let extents = [n * i * j, c, h, w];
+    registers(extents, vectors, passes, design, overlap, |tile| {
+        let all = tile.c * tile.y * tile.x;
+        Takes {
+            inp: match steps.entry {
+                Entry::Identity => all,
+                Entry::Acc8 => 0,
+            },
+            acc: all,
+            loaded: all,
         }
     })
 }

@@ -136,3 +136,47 @@ pub(super) fn slice(start: &[usize], end: &[usize], step: &[usize], x: &TensorTy
     }
     Ok(TensorType::new(x.dtype, shape))
 }
+
+pub(super) fn depth_to_space(
+    block: [usize; 2],
+    groups: usize,
+    channels: usize,
+    x: &TensorType,
+) -> Inferred {
+    let grown = enlarged(block, x)?;
+    let positions = block[0].checked_mul(block[1]);
+    let parts = positions.and_then(|n| n.checked_mul(groups));
+    let each = parts.filter(|&parts| parts > 0 && x.shape[1] % parts == 0);
+    let Some(each) = each.map(|parts| x.shape[1] / parts) else {
+        return Err(format!(
+            "operand `x` is {x}: its channels are no whole number for each of {groups} groups and each position of \
+             a block of {block:?}"
+        ));
+    };
+    let all = groups * each;
+    if channels == 0 || channels > all || (channels < all && groups > 1) {
+        return Err(format!(
+            "{channels} channels of the {all} in {groups} groups: it must be all of them, or the first of one group"
+        ));
+    }
+    let [n, _, h, w] = grown;
+    Ok(TensorType::new(x.dtype, [n, channels, h, w]))
+}
+
+pub(super) fn resize(factors: [usize; 2], x: &TensorType) -> Inferred {
+    Ok(TensorType::new(x.dtype, enlarged(factors, x)?))
+}
+
+/// The extents with so many times the rows and columns.
+fn enlarged(block: [usize; 2], x: &TensorType) -> Result<[usize; 4], String> {
+    let [n, c, h, w] = x.shape[..] else {
+        return Err(format!("operand `x` is {x}, expected [N, C, H, W]"));
+    };
+    let grown = (h.checked_mul(block[0])).zip(w.checked_mul(block[1]));
+    match grown.filter(|_| !block.contains(&0)) {
+        Some((h, w)) => Ok([n, c, h, w]),
+        None => Err(format!(
+            "operand `x` is {x}: it cannot grow {block:?} times; factors must be at least 1 and moderate"
+        )),
+    }
+}

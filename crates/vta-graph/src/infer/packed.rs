@@ -4,8 +4,8 @@ use super::float::window_hw;
 use super::integer::{check_add, check_mul, check_piecewise, check_requant};
 use super::{Inferred, expect_in_range, expect_narrow, expect_rank, expect_shape};
 use crate::{
-    AddEpilogue, BlockedLayout, DType, MulEpilogue, PackedConv, PackedPair, PackedPool, Piecewise,
-    Requant, TensorType,
+    AddEpilogue, BlockedLayout, DType, MulEpilogue, PackedConv, PackedPair, PackedPool,
+    PackedSpread, Piecewise, Requant, TensorType,
 };
 
 pub(super) fn pack(layout: &BlockedLayout, x: &TensorType) -> Inferred {
@@ -201,4 +201,35 @@ fn pooled(p: &PackedPool, x: &TensorType) -> Inferred {
         x.dtype,
         packed_shape(to, p.out_shape, x.dtype)?,
     ))
+}
+
+pub(super) fn vta_spread(p: &PackedSpread, x: &TensorType) -> Inferred {
+    expect_packed("x", x, &p.in_layout, p.in_shape)?;
+    expect_blocking("x", &p.in_layout, &p.out_layout)?;
+    let ty = packed_shape(&p.out_layout, p.out_shape, x.dtype)?;
+    let ([n, c, h, w], [on, oc, oh, ow]) = (p.in_shape, p.out_shape);
+    let grown = [0, 1].map(|i| [h, w][i].checked_mul(p.block[i]));
+    if p.block.contains(&0) || n != on || grown != [Some(oh), Some(ow)] {
+        return Err(format!(
+            "{:?} in blocks of {:?} is not {:?}",
+            p.in_shape, p.block, p.out_shape
+        ));
+    }
+    let [_, blocks] = p.channel_blocks();
+    let whole = (blocks * p.out_layout.lanes).checked_mul(p.block[0]);
+    let apart = whole.and_then(|n| n.checked_mul(p.block[1])) == Some(c);
+    if c != oc && !apart {
+        return Err(format!(
+            "{c} input channels for {oc}: they must be as many, or whole blocks for each position of {:?}",
+            p.block
+        ));
+    }
+    let border = p.out_layout.border;
+    if (0..4).any(|side| border[side] % p.block[side % 2] != 0) {
+        return Err(format!(
+            "the output's border {border:?} does not consist of blocks of {:?}",
+            p.block
+        ));
+    }
+    Ok(TensorType::new(x.dtype, ty))
 }

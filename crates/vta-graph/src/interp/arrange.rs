@@ -106,6 +106,40 @@ pub(super) fn pad(before: &[usize], value: f32, x: &Tensor, ty: &TensorType) -> 
     }
 }
 
+pub(super) fn depth_to_space(
+    [rows, columns]: [usize; 2],
+    groups: usize,
+    x: &Tensor,
+    ty: &TensorType,
+) -> Data {
+    let [n, c, h, w] = x.shape()[..] else {
+        unreachable!("rank 4")
+    };
+    // Of a group: channels that are there, and those that stay.
+    let each = c / (groups * rows * columns);
+    let kept = ty.shape[1] / groups;
+    let plane = h * w;
+    let strides = [
+        c * plane,
+        rows * columns * each * plane,
+        plane,
+        w,
+        columns * each * plane,
+        1,
+        each * plane,
+    ];
+    let shape = [n, groups, kept, h, rows, w, columns];
+    same_kind!(x.data(), v => gather(v, 0, &strides, &shape))
+}
+
+pub(super) fn resize([rows, columns]: [usize; 2], x: &Tensor) -> Data {
+    let [n, c, h, w] = x.shape()[..] else {
+        unreachable!("rank 4")
+    };
+    let shape = [n * c, h, rows, w, columns];
+    same_kind!(x.data(), v => gather(v, 0, &[h * w, w, 0, 1, 0], &shape))
+}
+
 fn with_capacity_like<T>(_: &[T], len: usize) -> Vec<T> {
     Vec::with_capacity(len)
 }

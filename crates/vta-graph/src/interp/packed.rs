@@ -5,8 +5,8 @@ use std::ops::RangeFrom;
 
 use super::{dims, i8s};
 use crate::{
-    BlockedLayout, Data, PackedConv, PackedPair, PackedPool, Piecewise, Requant, Tensor,
-    TensorType, Window,
+    BlockedLayout, Data, PackedConv, PackedPair, PackedPool, PackedSpread, Piecewise, Requant,
+    Tensor, TensorType, Window,
 };
 
 /// Index arithmetic of a tensor in a [`BlockedLayout`].
@@ -270,6 +270,25 @@ fn pooled(
             let value = value.expect("a window has a position");
             *y = ty.dtype.settled(value.into()) as i8;
         }
+    }
+    Data::I8(y)
+}
+
+pub(super) fn vta_spread(p: &PackedSpread, x: &Tensor, ty: &TensorType) -> Data {
+    let from = Blocked::new(&p.in_layout, p.in_shape);
+    let to = Blocked::new(&p.out_layout, p.out_shape);
+    let [nb, cb, _, _, batch, lanes] = to.extents;
+    let [_, _, oh, ow] = p.out_shape;
+    let [rows, columns] = p.block;
+    let [blocks, _] = p.channel_blocks();
+    let x = i8s(x);
+    let mut y = blank(&p.out_layout, p.out_shape, ty);
+    for [n, c, oy, ox] in indices([nb, cb, oh, ow]) {
+        let position = oy % rows * columns + ox % columns;
+        let part = if blocks == cb { 0 } else { position * cb };
+        let block = from.block(n, part + c, oy / rows + from.top, ox / columns + from.left);
+        y[to.block(n, c, oy + to.top, ox + to.left)..][..batch * lanes]
+            .copy_from_slice(&x[block..][..batch * lanes]);
     }
     Data::I8(y)
 }

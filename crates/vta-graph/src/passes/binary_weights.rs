@@ -44,6 +44,7 @@ fn reads_signs(rw: &Rewriter, mut value: ValueId) -> bool {
             Op::Dequantize(_) => return rw.graph.value(x).ty.dtype == DType::S1,
             Op::Reshape { .. } | Op::Transpose { .. } | Op::Pad { .. } => value = x,
             Op::MaxPool(_) | Op::Slice { .. } | Op::Concat { .. } => value = x,
+            Op::DepthToSpace { .. } | Op::Resize { .. } => value = x,
             _ => return false,
         }
     }

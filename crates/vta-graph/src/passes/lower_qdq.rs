@@ -391,7 +391,8 @@ fn to_integer_side(rw: &mut Rewriter, node: &Node) -> Result<Rewrite, GraphError
     let movable = matches!(
         op,
         Op::Reshape { .. } | Op::Transpose { .. } | Op::Slice { .. } | Op::MaxPool(_)
-    ) || matches!(op, Op::Pad { .. } | Op::Concat { .. });
+    ) || matches!(op, Op::Pad { .. } | Op::Concat { .. })
+        || matches!(op, Op::DepthToSpace { .. } | Op::Resize { .. });
     let Some((first, scale)) = node.inputs.first().and_then(|&v| dequantized(rw, v)) else {
         return Ok(Rewrite::Keep);
     };

@@ -8,6 +8,7 @@ mod channel;
 mod rewrite;
 
 pub mod affine_to_conv;
+pub mod align_phases;
 pub mod binary_weights;
 pub mod canonicalize;
 pub mod dead_code;
@@ -23,6 +24,7 @@ pub mod pad_to_conv;
 pub mod part_concats;
 pub mod pool_sums;
 pub mod rescale_to_pool;
+pub mod sink_resize;
 pub mod sink_transposes;
 pub mod slice_to_conv;
 pub mod unsigned_to_signed;
@@ -30,7 +32,7 @@ pub mod unsigned_to_signed;
 pub use lower_qdq::Island;
 
 use crate::quant::QuantTarget;
-use crate::{Graph, GraphError};
+use crate::{DType, Graph, GraphError};
 
 /// A pass that needs no more than a graph.
 #[derive(Clone, Copy, Debug)]
@@ -59,6 +61,11 @@ pub const ALL: &[Pass] = &[
         name: "sink_transposes",
         doc: "move transposes towards the outputs until they cancel",
         run: sink_transposes::run,
+    },
+    Pass {
+        name: "sink_resize",
+        doc: "move resizing and depth_to_space towards the outputs, past what works by element",
+        run: sink_resize::run,
     },
     Pass {
         name: "fold_batch_norm",
@@ -121,6 +128,11 @@ pub const ALL: &[Pass] = &[
         run: part_concats::run,
     },
     Pass {
+        name: "align_phases",
+        doc: "let the channels of each position of depth_to_space fill whole blocks (of 16 lanes)",
+        run: |graph| align_phases::run(graph, 16, DType::I8),
+    },
+    Pass {
         name: "im2col",
         doc: "let the host arrange the patches of an input with few channels (16 input lanes)",
         run: |graph| im2col::run(graph, [16, 16], |work| work.products),
@@ -164,6 +176,7 @@ pub fn prepare_watched(graph: &mut Graph, watch: &mut Watch) -> Result<(), Graph
         "fold_constants",
         "canonicalize",
         "sink_transposes",
+        "sink_resize",
         "fold_constants",
         "canonicalize",
         "fold_batch_norm",

@@ -3,7 +3,7 @@
 //! A convolution, the residual that is added to its sums or the maximum that is taken of them, and its requantization
 //! become one `vta.conv`, a sum over windows and its
 //! requantization a `vta.sum_pool`, an addition a `vta.add`, a product a `vta.mul`, a function of pieces a `vta.piecewise`,
-//! a maximum a `vta.max_pool`;
+//! a maximum a `vta.max_pool`, a resizing a `vta.spread`;
 //! `pack` and `unpack` appear where a tensor crosses between the host and the accelerator.
 //! Zero points end here: `sum((x - z) * w)` is `sum(x * w) - z * sum(w)`, whose second half is
 //! a constant of each channel, and padding that stands for `z` is read as `z`, the padding of a maximum as a value
@@ -18,7 +18,7 @@ use border::Border;
 use crate::quant::bounds::{Interval, value_bounds};
 use crate::{
     BlockedLayout, DType, Graph, GraphError, Node, NodeId, Op, PackedConv, PackedPair, PackedPool,
-    Piecewise, PoolAttrs, Requant, Tensor, TensorType, ValueId, Window,
+    PackedSpread, Piecewise, PoolAttrs, Requant, Tensor, TensorType, ValueId, Window,
 };
 
 /// The shape of the accelerator's registers, as far as layouts depend on it.
@@ -65,7 +65,8 @@ impl Padding {
 /// A chosen `qconv` has a constant weight, no bias, and as its only reader a chosen `requantize`,
 /// or a chosen `qaccumulate` or `max_pool` with such a reader; a chosen `qsum_pool` has such a reader; a chosen `qadd`, `qmul` or `qpiecewise` has rank 4; the input of
 /// a chosen `max_pool` with padding has a [`max_pool_fill`]; a chosen `concat` joins channels of whole blocks but for
-/// its last operand, and is not [`unshareable`]; a chosen `slice` is one of rows and columns.
+/// its last operand, and is not [`unshareable`]; a chosen `slice` is one of rows and columns; the channels of each
+/// position of a chosen `depth_to_space`, of one group, are the blocks of its result.
 pub fn run(
     graph: &mut Graph,
     chosen: &[NodeId],
@@ -107,6 +108,9 @@ pub fn run(
             Op::QPiecewise(map, dtype) if is_chosen => p.piecewise(node, map, *dtype)?,
             Op::Concat { .. } if is_chosen => p.concat(node)?,
             Op::Slice { start, end, step } if is_chosen => p.slice(node, start, end, step)?,
+            Op::DepthToSpace { block, .. } | Op::Resize { factors: block } if is_chosen => {
+                p.spread(node, *block)?;
+            }
             _ => p.host(node)?,
         }
         if is_chosen && !is_sums(&old, node) {
@@ -463,6 +467,21 @@ impl Packer<'_> {
         self.accelerated(&node.name, op, dtype, &[x], node.output, layout)
     }
 
+    fn spread(&mut self, node: &Node, block: [usize; 2]) -> Result<(), GraphError> {
+        let x = node.inputs[0];
+        let (packed, in_layout) = self.packed(x, self.regs.block_out)?;
+        let out_layout = self.layout(node.output, self.regs.block_out);
+        let op = Op::VtaSpread(PackedSpread {
+            in_shape: four(&self.old.value(x).ty)?,
+            out_shape: four(&self.old.value(node.output).ty)?,
+            block,
+            in_layout,
+            out_layout: out_layout.clone(),
+        });
+        let dtype = self.old.value(node.output).ty.dtype;
+        self.accelerated(&node.name, op, dtype, &[packed], node.output, out_layout)
+    }
+
     /// The packed input, and the packed window over it, which wants `pad` around it.
     fn pool(
         &mut self,
@@ -621,14 +640,11 @@ pub fn fold_zero_point(
 
 /// What follows sums that are the values themselves.
 pub fn copy_requant(dtype: DType, channels: usize, block: usize) -> Requant {
-    let (lo, hi) = dtype.range().expect("narrow");
     let lanes = channels.div_ceil(block) * block;
     Requant {
         mult: vec![1; lanes],
         add: vec![0; lanes],
-        shift: 0,
-        lo: lo as i32,
-        hi: hi as i32,
+        ..Requant::identity(dtype)
     }
 }
 

@@ -20,18 +20,14 @@ pub fn run(graph: &mut Graph) -> Result<(), GraphError> {
         let mut window = PoolAttrs::unit().window;
         window.pads = padded.pads;
         let dtype = rw.graph.value(node.output).ty.dtype;
-        let (lo, hi) = dtype.range().expect("narrow");
         let name = rw.name(node).to_string();
         let weight = Tensor::from_ints(DType::I8, [groups, 1, 1, 1], &vec![1; groups]);
         let weight = rw.graph.add_constant(&format!("{name}.weight"), weight);
         let conv = Op::QConv(ConvAttrs { window, groups }, padded.value);
         let sums = rw.emit(&format!("{name}.sums"), conv, &[padded.x, weight])?;
         let back = Requant {
-            mult: vec![1],
             add: vec![padded.value.into()],
-            shift: 0,
-            lo: lo as i32,
-            hi: hi as i32,
+            ..Requant::identity(dtype)
         };
         Ok(Rewrite::As(Op::Requantize(back, dtype), vec![sums]))
     })?;

@@ -50,15 +50,8 @@ pub fn run(graph: &mut Graph) -> Result<(), GraphError> {
             Op::QConv(attrs, 0),
             &[part, weight],
         )?;
-        let (lo, hi) = dtype.range().expect("narrow");
-        let same = Requant {
-            mult: vec![1],
-            add: vec![0],
-            shift: 0,
-            lo: lo as i32,
-            hi: hi as i32,
-        };
-        Ok(Rewrite::As(Op::Requantize(same, dtype), vec![sums]))
+        let same = Op::Requantize(Requant::identity(dtype), dtype);
+        Ok(Rewrite::As(same, vec![sums]))
     })?;
     Ok(())
 }

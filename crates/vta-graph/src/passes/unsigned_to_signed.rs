@@ -75,6 +75,8 @@ fn movable(node: &Node) -> bool {
             | Op::Transpose { .. }
             | Op::Concat { .. }
             | Op::Slice { .. }
+            | Op::DepthToSpace { .. }
+            | Op::Resize { .. }
             | Op::Pad { .. }
             | Op::Clip { .. }
             | Op::MaxPool(_)

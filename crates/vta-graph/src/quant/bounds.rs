@@ -95,7 +95,9 @@ pub fn value_bounds(graph: &Graph) -> Vec<Option<Interval>> {
             | Op::Reshape { .. }
             | Op::Transpose { .. }
             | Op::Im2col { .. }
-            | Op::Slice { .. } => at(0),
+            | Op::Slice { .. }
+            | Op::DepthToSpace { .. }
+            | Op::Resize { .. } => at(0),
             _ => None,
         };
         let bound = &mut bounds[node.output.0 as usize];

@@ -154,6 +154,7 @@ fn role(graph: &Graph, node: &Node) -> Role {
         Op::MaxPool(_) | Op::Reshape { .. } | Op::Transpose { .. } | Op::Slice { .. } => {
             Role::Arrange
         }
+        Op::DepthToSpace { .. } | Op::Resize { .. } => Role::Arrange,
         Op::Concat { .. } if !node.inputs.iter().any(constant) => Role::Concat,
         _ => Role::Float,
     }

@@ -190,6 +190,39 @@ impl Network<'_> {
         self.push(Op::Mul, &[gates]);
     }
 
+    /// More rows and columns: each again, or of channels; a row or column less, as a transposed convolution may leave.
+    fn enlarge(&mut self) {
+        let shape = self.shape();
+        let block = [self.dice.range(1, 2), self.dice.range(1, 2)];
+        let positions = block[0] * block[1];
+        if shape[2].max(shape[3]) > 2 * self.size.extent {
+            return;
+        }
+        if self.dice.flag() {
+            self.push(Op::Resize { factors: block }, &[]);
+        } else if shape[1] % positions == 0 {
+            let channels = shape[1] / positions;
+            let groups = self.dice.pick(&[1, channels]);
+            let op = Op::DepthToSpace {
+                block,
+                groups,
+                channels,
+            };
+            self.push(op, &[]);
+        }
+        if self.dice.flag() {
+            let [n, c, h, w] = self.shape()[..] else {
+                return;
+            };
+            let op = Op::Slice {
+                start: vec![0; 4],
+                end: vec![n, c, h.max(2) - 1, w],
+                step: vec![1; 4],
+            };
+            self.push(op, &[]);
+        }
+    }
+
     /// A part of the rows, columns and channels.
     fn slice(&mut self) {
         let shape = self.shape();
@@ -254,7 +287,7 @@ pub fn network(dice: &mut Dice, size: Size) -> Graph {
         seen: vec![at],
     };
     for _ in 0..layers {
-        match net.dice.range(0, 12) {
+        match net.dice.range(0, 13) {
             0..=2 => net.conv(),
             3 => net.batch_norm(),
             4 => net.by_channel(),
@@ -264,6 +297,7 @@ pub fn network(dice: &mut Dice, size: Size) -> Graph {
             8 | 9 => net.join(),
             10 => net.slice(),
             11 => net.excite(),
+            12 => net.enlarge(),
             _ => net.branch(),
         }
         match net.dice.range(0, 7) {

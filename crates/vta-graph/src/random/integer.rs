@@ -38,11 +38,15 @@ pub enum Kind {
     Slice,
     /// Values cut to a range.
     Clip,
+    /// Each row and column several times.
+    Resize,
+    /// Channels side by side as rows and columns.
+    DepthToSpace,
 }
 
 impl Kind {
     /// Each, the commonest several times.
-    const DRAWN: [Kind; 19] = [
+    const DRAWN: [Kind; 21] = [
         Kind::Conv,
         Kind::Conv,
         Kind::Conv,
@@ -62,6 +66,8 @@ impl Kind {
         Kind::Pad,
         Kind::Slice,
         Kind::Clip,
+        Kind::Resize,
+        Kind::DepthToSpace,
     ];
 }
 
@@ -160,6 +166,9 @@ impl Numbers {
 fn beside(a: &[usize], b: &[usize]) -> bool {
     a == b || matches!((a, b), ([n, c, _, _], [m, d, 1, 1]) if (n, c) == (m, d))
 }
+
+/// Enlarged activations have at most so many elements.
+const ENLARGED: usize = 20_000;
 
 /// Flattened activations of a dense layer are at most so many.
 const DENSE: usize = 600;
@@ -337,6 +346,11 @@ impl Builder<'_> {
                 };
                 (self.node(op, &[x])?, zero_point)
             }
+            Kind::Resize => {
+                let factors = [l.kernel[0], l.stride[1]];
+                (self.enlarged(Op::Resize { factors }, x)?, zero_point)
+            }
+            Kind::DepthToSpace => (self.depth_to_space(x, zero_point, l, &mut n)?, new),
             Kind::Clip => {
                 let (lo, hi) = self.clip(l);
                 let (lo, hi) = (lo as f32, hi as f32);
@@ -345,6 +359,52 @@ impl Builder<'_> {
         };
         self.values.push((y, zero_point));
         Some(())
+    }
+
+    /// Appends a resizing, unless it makes too much of its operand.
+    fn enlarged(&mut self, op: Op, x: ValueId) -> Option<ValueId> {
+        let ty = op.infer(&[&self.graph.value(x).ty]).ok()?;
+        (ty.len() <= ENLARGED).then(|| self.node(op, &[x]))?
+    }
+
+    /// The phases of a convolution, or of what is there, side by side.
+    fn depth_to_space(
+        &mut self,
+        x: ValueId,
+        zero: i32,
+        l: &Layer,
+        n: &mut Numbers,
+    ) -> Option<ValueId> {
+        let block = [l.stride[0], l.kernel[1]];
+        let positions = block[0] * block[1];
+        let &[_, c, _, _] = self.shape(x) else {
+            return None;
+        };
+        let (phases, channels) = if c % positions == 0 {
+            (x, c)
+        } else {
+            let channels = l.channels * positions;
+            let conv = Layer {
+                channels,
+                groups: 1,
+                ..l.clone()
+            };
+            (self.conv(x, zero, &conv, n)?, channels)
+        };
+        let each = channels / positions;
+        let op = match l.seed % 3 {
+            0 => Op::DepthToSpace {
+                block,
+                groups: each,
+                channels: each,
+            },
+            cut => Op::DepthToSpace {
+                block,
+                groups: 1,
+                channels: each.div_ceil(cut as usize),
+            },
+        };
+        self.enlarged(op, phases)
     }
 
     fn conv(&mut self, x: ValueId, zero: i32, l: &Layer, n: &mut Numbers) -> Option<ValueId> {

@@ -3,11 +3,11 @@
 use super::Dice;
 use crate::{
     AddEpilogue, BlockedLayout, ConvAttrs, DType, Data, MulEpilogue, Op, PackedConv, PackedPair,
-    PackedPool, Piece, Pieces, Piecewise, Quant, Requant, Tensor,
+    PackedPool, PackedSpread, Piece, Pieces, Piecewise, Quant, Requant, Tensor,
 };
 
 /// Every operator's name in the text form.
-pub const KINDS: [&str; 44] = [
+pub const KINDS: [&str; 47] = [
     "conv",
     "dense",
     "matmul",
@@ -33,6 +33,8 @@ pub const KINDS: [&str; 44] = [
     "pad",
     "im2col",
     "slice",
+    "depth_to_space",
+    "resize",
     "quantize",
     "dequantize",
     "qconv",
@@ -51,6 +53,7 @@ pub const KINDS: [&str; 44] = [
     "vta.piecewise",
     "vta.max_pool",
     "vta.sum_pool",
+    "vta.spread",
     "vta.concat",
 ];
 
@@ -443,6 +446,26 @@ impl Dice {
                     vec![self.tensor(any, shape)],
                 )
             }
+            "depth_to_space" => {
+                let block = [self.range(1, 3), self.range(1, 2)];
+                let (groups, each) = (self.range(1, 2), self.range(1, 3));
+                let channels = if groups == 1 {
+                    self.range(1, each)
+                } else {
+                    groups * each
+                };
+                let op = Op::DepthToSpace {
+                    block,
+                    groups,
+                    channels,
+                };
+                let shape = [n, groups * block[0] * block[1] * each, h, w];
+                (op, vec![self.tensor(any, shape)])
+            }
+            "resize" => {
+                let factors = [self.range(1, 3), self.range(1, 3)];
+                (Op::Resize { factors }, vec![self.tensor(any, nchw)])
+            }
             "quantize" => {
                 let q = self.quant(small, &shape);
                 (Op::Quantize(q, small), vec![float(self, &shape)])
@@ -542,6 +565,30 @@ impl Dice {
                     Op::VtaSumPool(pool, self.requant(channels, narrow)),
                     vec![x],
                 )
+            }
+            "vta.spread" => {
+                let (batch, lanes) = (self.range(1, 2), self.range(1, 4));
+                let block = [self.range(1, 3), self.range(1, 3)];
+                let [in_layout, mut out_layout] =
+                    [0; 2].map(|_: i32| self.layout(batch, lanes, narrow));
+                for (side, border) in out_layout.border.iter_mut().enumerate() {
+                    *border *= block[side % 2];
+                }
+                let channels = if self.flag() {
+                    c
+                } else {
+                    c.next_multiple_of(lanes) * block[0] * block[1]
+                };
+                let in_shape = [n, channels, h, w];
+                let packed = in_layout.packed_shape(in_shape).expect("small");
+                let op = Op::VtaSpread(PackedSpread {
+                    in_shape,
+                    out_shape: [n, c, h * block[0], w * block[1]],
+                    block,
+                    in_layout,
+                    out_layout,
+                });
+                (op, vec![self.tensor(narrow, packed)])
             }
             _ => unreachable!("no operator `{kind}`"),
         }

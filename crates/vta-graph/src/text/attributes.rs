@@ -5,7 +5,7 @@ use std::fmt::Write;
 use super::lex::{Lexer, Reason};
 use crate::{
     AddEpilogue, BlockedLayout, ConvAttrs, DType, MulEpilogue, Op, PackedConv, PackedPair,
-    PackedPool, Piece, Pieces, Piecewise, PoolAttrs, Quant, Requant, Window,
+    PackedPool, PackedSpread, Piece, Pieces, Piecewise, PoolAttrs, Quant, Requant, Window,
 };
 
 /// A walk over attributes that reads or writes each.
@@ -207,6 +207,7 @@ fields! {
     PackedConv { in_shape, out_shape, window, pad, groups, in_layout, out_layout, requant, residual, pool }
     PackedPool { in_shape, out_shape, window, pad, in_layout, out_layout }
     PackedPair { in_shapes, in_layouts, out_layout }
+    PackedSpread { in_shape, out_shape, block, in_layout, out_layout }
 }
 
 impl Fields for ConvAttrs {
@@ -267,6 +268,16 @@ impl Fields for Op {
                 v.field("end", end)?;
                 v.field("step", step)
             }
+            Op::DepthToSpace {
+                block,
+                groups,
+                channels,
+            } => {
+                v.field("block", block)?;
+                v.field("groups", groups)?;
+                v.field("channels", channels)
+            }
+            Op::Resize { factors } => v.field("factors", factors),
             Op::Quantize(q, _) | Op::Dequantize(q) => q.fields(v),
             Op::QConv(a, zero_point) => {
                 a.fields(v)?;
@@ -315,6 +326,7 @@ impl Fields for Op {
                 p.fields(v)?;
                 v.field("requant", requant)
             }
+            Op::VtaSpread(p) => p.fields(v),
             Op::Dense | Op::MatMul | Op::GlobalAvgPool | Op::VtaConcat => Ok(()),
             Op::Relu | Op::Sigmoid | Op::HardSwish | Op::Silu => Ok(()),
             Op::Add | Op::Sub | Op::Mul | Op::Div => Ok(()),
@@ -467,6 +479,12 @@ pub(super) fn blank(name: &str, dtype: DType) -> Option<Op> {
             end: vec![],
             step: vec![],
         },
+        Op::DepthToSpace {
+            block: [0; 2],
+            groups: 0,
+            channels: 0,
+        },
+        Op::Resize { factors: [0; 2] },
         Op::Quantize(quant(), dtype),
         Op::Dequantize(quant()),
         Op::QConv(conv(), 0),
@@ -507,6 +525,13 @@ pub(super) fn blank(name: &str, dtype: DType) -> Option<Op> {
         },
         Op::VtaMaxPool(packed_pool()),
         Op::VtaSumPool(packed_pool(), requant()),
+        Op::VtaSpread(PackedSpread {
+            in_shape: [0; 4],
+            out_shape: [0; 4],
+            block: [0; 2],
+            in_layout: layout(),
+            out_layout: layout(),
+        }),
         Op::VtaConcat,
     ];
     all.into_iter().find(|op| op.name() == name)

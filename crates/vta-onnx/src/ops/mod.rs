@@ -29,6 +29,7 @@ const OPS: &[(&str, Handler)] = &[
     ("ConstantOfShape", shape::constant_of_shape),
     ("Conv", window::conv),
     ("ConvTranspose", upsample::conv_transpose),
+    ("DepthToSpace", upsample::depth_to_space),
     ("DequantizeLinear", quant::dequantize),
     ("Div", |i, n| elementwise::binary(i, n, Op::Div)),
     ("Dropout", elementwise::dropout),

@@ -1,9 +1,10 @@
-//! Operators whose result has more rows and columns than their input: transposed convolution and nearest resizing.
+//! Operators whose result has more rows and columns than their input: transposed convolution and nearest resizing, depth to
+//! space.
 //!
 //! With a stride of `s`, every `s`-th row of a transposed convolution's result is an ordinary convolution of the
 //! input, with every `s`-th row of the kernel, turned round. The convolutions of all these phases, rows and columns,
-//! become one with a channel for each phase, under a window that holds all of theirs; what is left is to put the
-//! phases of a position side by side.
+//! become one with a channel for each phase, under a window that holds all of theirs; `depth_to_space` puts the phases of
+//! a position side by side.
 
 use std::slice::from_ref;
 use std::sync::Arc;
@@ -51,12 +52,17 @@ impl Axis {
         ends.fold([0, 0], |all, end| [all[0].min(end[0]), all[1].max(end[1])])
     }
 
-    /// Which row of the kernel phase `r` multiplies at row `at` of the window; `None` if none.
-    fn tap(&self, r: usize, at: usize) -> Option<usize> {
-        let (first, ahead) = self.phase(r);
-        let back = usize::try_from(ahead - self.window()[0] - at as i64).ok()?;
-        let place = first + back * self.stride;
-        (place < self.reach() && place % self.dilation == 0).then(|| place / self.dilation)
+    /// Which row of the kernel each phase multiplies at each row of the window; `None` if none.
+    fn taps(&self) -> Vec<Vec<Option<usize>>> {
+        let [low, high] = self.window();
+        let tap = |r: usize, at: i64| {
+            let (first, ahead) = self.phase(r);
+            let back = usize::try_from(ahead - at).ok()?;
+            let place = first + back * self.stride;
+            (place < self.reach() && place % self.dilation == 0).then(|| place / self.dilation)
+        };
+        let row = |r| (low..=high).map(|at| tap(r, at)).collect();
+        (0..self.stride).map(row).collect()
     }
 
     /// Rows of each phase.
@@ -108,37 +114,50 @@ pub(super) fn conv_transpose(im: &mut Importer, n: &NodeView) -> Result<Known, S
     let x = n.input(0)?.clone();
     let (&[batch, channels, h, w], &[inputs, each, kh, kw]) = (im.shape(&x), im.shape(n.input(1)?))
     else {
-        return Err("only 2-D windows over [N, C, H, W] are supported".into());
+        return Err(format!(
+            "its input is {:?} and its weight {:?}; only 2-D windows over [N, C, H, W] are supported",
+            im.shape(&x),
+            im.shape(n.input(1)?)
+        ));
     };
     if [channels, each, kh, kw, h, w].contains(&0) {
-        return Err("an extent is zero".into());
+        return Err(format!(
+            "its input is {:?} and its weight {:?}: an extent is zero, there is nothing to compute",
+            im.shape(&x),
+            im.shape(n.input(1)?)
+        ));
     }
     let groups = usize::try_from(n.int("group")?.unwrap_or(1)).unwrap_or(0);
     if groups == 0 || channels % groups != 0 || inputs != channels {
         return Err(format!(
-            "{groups} groups of {channels} channels, and a weight for {inputs}"
+            "group={groups} with {channels} channels and a weight for {inputs}: the weight has one for each channel, \
+             and the groups divide them"
         ));
     }
     let axes = axes(n, [h, w], [kh, kw])?;
     let [rows, columns] = axes;
-    if axes.iter().any(|axis| axis.stride > MOST) {
-        return Err(format!("a stride of more than {MOST}"));
+    let strides = axes.map(|axis| axis.stride);
+    if strides.iter().any(|&stride| stride > MOST) {
+        return Err(format!("strides {strides:?}; up to {MOST} are supported"));
     }
     let phases = rows.stride * columns.stride;
     let outputs = groups
         .checked_mul(each)
         .filter(|&n| n <= 1 << 24)
-        .ok_or("too many channels")?;
+        .ok_or_else(|| {
+            format!("{groups} groups of {each} output channels; up to 2^24 together are supported")
+        })?;
     let wide = axes
         .map(|axis| axis.window())
         .map(|[low, high]| (high - low + 1) as usize);
     // Channel by channel of the result, the phases one after the other.
     let shape = [outputs * phases, channels / groups, wide[0], wide[1]];
     im.charge(&shape)?;
+    let taps = axes.map(|axis| axis.taps());
     let weight = gathered(n.input(1)?, "weight", n, shape.to_vec(), phases, |at| {
         let (channel, phase) = (at[0] / phases, at[0] % phases);
-        let ky = rows.tap(phase / columns.stride, at[2])?;
-        let kx = columns.tap(phase % columns.stride, at[3])?;
+        let ky = taps[0][phase / columns.stride][at[2]]?;
+        let kx = taps[1][phase % columns.stride][at[3]]?;
         let from = channel / each * (channels / groups) + at[1];
         Some(((from * each + channel % each) * kh + ky) * kw + kx)
     })?;
@@ -174,22 +193,16 @@ pub(super) fn conv_transpose(im: &mut Importer, n: &NodeView) -> Result<Known, S
     let &[_, _, ph, pw] = im.shape(&sums) else {
         return Err("a convolution of rank 4".into());
     };
-    let [sy, sx] = [rows.stride, columns.stride];
-    let apart = Op::Reshape {
-        shape: vec![batch, outputs, sy, sx, ph, pw],
+    let block = axes.map(|axis| axis.stride);
+    let together = Op::DepthToSpace {
+        block,
+        groups: outputs,
+        channels: outputs,
     };
-    let apart = im.emit_step(n, "apart", apart, &[sums])?;
-    let turned = Op::Transpose {
-        perm: vec![0, 1, 4, 2, 5, 3],
-    };
-    let turned = im.emit_step(n, "turned", turned, &[apart])?;
-    let together = Op::Reshape {
-        shape: vec![batch, outputs, ph * sy, pw * sx],
-    };
-    if [ph * sy, pw * sx] == axes.map(|axis| axis.output) {
-        return im.emit(n, together, &[turned]);
+    if [ph * block[0], pw * block[1]] == axes.map(|axis| axis.output) {
+        return im.emit(n, together, &[sums]);
     }
-    let together = im.emit_step(n, "together", together, &[turned])?;
+    let together = im.emit_step(n, "together", together, &[sums])?;
     let op = Op::Slice {
         start: vec![0; 4],
         end: vec![batch, outputs, rows.output, columns.output],
@@ -294,72 +307,80 @@ pub(super) fn resize(im: &mut Importer, n: &NodeView) -> Result<Known, String> {
         .constant(if is_resize { 2 } else { 1 })?
         .and_then(|t| t.as_f32().map(<[f32]>::to_vec));
     let scales = scales.filter(|s| !s.is_empty());
-    let factors: Option<Vec<usize>> =
-        match (scales, if is_resize { n.constant_ints(3)? } else { None }) {
-            (Some(scales), _) => scales
-                .iter()
-                .map(|&s| (s >= 1.0 && s.fract() == 0.0).then_some(s as usize))
-                .collect(),
-            (None, Some(sizes)) if sizes.len() == shape.len() => {
-                let pairs = sizes.iter().zip(&shape);
-                pairs
-                    .map(|(&to, &from)| {
-                        let to = usize::try_from(to).ok()?;
-                        (from > 0 && to > 0 && to % from == 0).then(|| to / from)
-                    })
-                    .collect()
-            }
-            _ => return Err("its scales are missing".into()),
-        };
-    let factors = match factors.as_deref() {
-        Some(&[1, 1, y, x]) if y.max(x) > MOST => {
-            return Err(format!("a factor of more than {MOST}"));
+    let sizes = if is_resize { n.constant_ints(3)? } else { None };
+    let wanted = match (&scales, &sizes) {
+        (Some(scales), _) => format!("scales {scales:?}"),
+        (None, sizes) => format!("sizes {:?}", sizes.as_deref().unwrap_or_default()),
+    };
+    let factors: Option<Vec<usize>> = match (scales, sizes) {
+        (Some(scales), _) => scales
+            .iter()
+            .map(|&s| (s >= 1.0 && s.fract() == 0.0).then_some(s as usize))
+            .collect(),
+        (None, Some(sizes)) if sizes.len() == shape.len() => {
+            let pairs = sizes.iter().zip(&shape);
+            pairs
+                .map(|(&to, &from)| {
+                    let to = usize::try_from(to).ok()?;
+                    (from > 0 && to > 0 && to % from == 0).then(|| to / from)
+                })
+                .collect()
         }
-        Some(&[1, 1, y, x]) if shape.len() == 4 => [y, x],
-        _ => {
+        (None, Some(_)) => None,
+        (None, None) => {
             return Err(
-                "only whole factors of rows and columns of [N, C, H, W] are supported".into(),
+                "neither its scales nor its sizes are constant; it needs one of them".into(),
             );
         }
     };
+    let factors = match factors.as_deref() {
+        Some(&[1, 1, y, x]) if y.max(x) > MOST => {
+            return Err(format!("factors {:?}; up to {MOST} are supported", [y, x]));
+        }
+        Some(&[1, 1, y, x]) if shape.len() == 4 => [y, x],
+        _ => {
+            return Err(format!(
+                "{wanted} of {shape:?}; only whole factors of rows and columns of [N, C, H, W] are supported"
+            ));
+        }
+    };
     check_nearest(n, factors, is_resize)?;
-    let mut y = n.input(0)?.clone();
-    let [batch, channels, mut h, w] = <[usize; 4]>::try_from(shape).expect("rank 4");
-    let steps = [(factors[1], 4, "columns"), (factors[0], 3, "rows")];
     if factors == [1, 1] {
-        return Ok(y);
+        return Ok(n.input(0)?.clone());
     }
-    let mut wide = w;
-    for (i, (factor, axis, step)) in steps.into_iter().enumerate() {
-        if factor == 1 {
-            continue;
-        }
-        let apart = if axis == 4 {
-            vec![batch, channels, h, w, 1]
-        } else {
-            vec![batch, channels, h, 1, wide]
-        };
-        let each = im.emit_step(
-            n,
-            &format!("{step}.apart"),
-            Op::Reshape { shape: apart },
-            from_ref(&y),
-        )?;
-        let copies = vec![each; factor];
-        let beside = im.emit_step(n, &format!("{step}.copies"), Op::Concat { axis }, &copies)?;
-        if axis == 4 {
-            wide *= factor;
-        } else {
-            h *= factor;
-        }
-        let shape = vec![batch, channels, h, wide];
-        let last = i == 1 || factors[0] == 1;
-        y = match last {
-            true => im.emit(n, Op::Reshape { shape }, &[beside])?,
-            false => im.emit_step(n, step, Op::Reshape { shape }, &[beside])?,
-        };
+    im.emit(n, Op::Resize { factors }, from_ref(n.input(0)?))
+}
+
+/// Channels side by side as rows and columns.
+pub(super) fn depth_to_space(im: &mut Importer, n: &NodeView) -> Result<Known, String> {
+    let shape = im.shape(n.input(0)?).to_vec();
+    let &[_, channels, _, _] = &shape[..] else {
+        return Err(format!("its input is {shape:?}, expected [N, C, H, W]"));
+    };
+    let size = n
+        .int("blocksize")?
+        .ok_or("attribute `blocksize` is missing")?;
+    let block = usize::try_from(size)
+        .ok()
+        .filter(|size| (1..=MOST).contains(size));
+    let block = block.ok_or_else(|| format!("blocksize {size}; 1 to {MOST} is supported"))?;
+    if channels % (block * block) != 0 {
+        return Err(format!(
+            "{channels} channels are no whole number for each of {block} x {block} positions"
+        ));
     }
-    Ok(y)
+    let channels = channels / (block * block);
+    let groups = match n.text("mode")?.as_deref() {
+        None | Some("DCR") => 1,
+        Some("CRD") => channels,
+        Some(mode) => return Err(format!("mode `{mode}`; DCR and CRD are supported")),
+    };
+    let op = Op::DepthToSpace {
+        block: [block; 2],
+        groups,
+        channels,
+    };
+    im.emit(n, op, from_ref(n.input(0)?))
 }
 
 /// Whether the nearest row or column is the quotient by the factor, as for all the usual ways to count.
@@ -431,10 +452,11 @@ mod tests {
                 input + pad + after >= axis.rows() + (high - low) as usize,
                 "{axis:?}"
             );
+            let taps = axis.taps();
             let got: Vec<i64> = (0..axis.output)
                 .map(|o| {
                     let taps = (0..=(high - low) as usize).filter_map(|at| {
-                        let k = axis.tap(o % stride, at)?;
+                        let k = taps[o % stride][at]?;
                         let i = (o / stride + at).checked_sub(pad).filter(|&i| i < input)?;
                         Some(x(i) * w(k))
                     });

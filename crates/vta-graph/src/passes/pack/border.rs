@@ -37,7 +37,7 @@ pub(super) fn borders(
         debug_assert_eq!(*old, fill, "a tensor has one zero point");
         *border = hull(*border, pads);
     }
-    while share(graph, chosen, &mut out)? {}
+    while share(graph, chosen, &mut out)? | whole_blocks(graph, chosen, &mut out) {}
     out.retain(|_, (_, fill)| !padding.is(*fill));
     Ok(out)
 }
@@ -68,6 +68,22 @@ fn share(
         }
     }
     Ok(changed)
+}
+
+/// Gives the results of resizings borders of whole blocks; whether any changed.
+fn whole_blocks(graph: &Graph, chosen: &[NodeId], borders: &mut BTreeMap<ValueId, Border>) -> bool {
+    let mut changed = false;
+    for node in chosen.iter().map(|&id| graph.node(id)) {
+        let (Op::DepthToSpace { block, .. } | Op::Resize { factors: block }) = &node.op else {
+            continue;
+        };
+        if let Some((border, _)) = borders.get_mut(&node.output) {
+            let whole = [0, 1, 2, 3].map(|side| border[side].next_multiple_of(block[side % 2]));
+            changed |= *border != whole;
+            *border = whole;
+        }
+    }
+    changed
 }
 
 fn hull(a: [usize; 4], b: [usize; 4]) -> [usize; 4] {
