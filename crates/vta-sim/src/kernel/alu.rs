@@ -1,6 +1,8 @@
-//! ALU operations: plain loops, compiled for each set of vector instructions.
+//! ALU operations: plain loops, compiled for each set of vector instructions. They are `for` loops and functions that
+//! are always inlined: what stays a call of its own (the closure of a long `for_each`, say) is compiled for none.
 
 use std::ops::Range;
+use std::sync::atomic::{Ordering, compiler_fence};
 
 use vta_isa::{AluOp, Uop};
 
@@ -9,6 +11,9 @@ use super::simd::{HostSimd, Vectorized};
 use crate::access::{Kernel, KernelOp};
 use crate::lanes::wrap;
 
+/// Lanes that have loops of their own.
+const COMMON_LANES: usize = 16;
+
 /// Accumulators: elements of `lanes` values of `bits` bits.
 pub(super) struct Accumulators<'a> {
     pub(super) values: &'a mut [i32],
@@ -16,29 +21,42 @@ pub(super) struct Accumulators<'a> {
     pub(super) bits: u32,
 }
 
-/// Calls `body` with the function of an ALU operation, so that its loops are compiled for each.
+/// Calls `body` with the function of an ALU operation, so that its loops are compiled for each; and for
+/// accumulators of 32 bits, of which nothing is cut off.
 macro_rules! with_op {
     ($op:expr, $bits:expr, |$f:ident| $body:expr) => {{
         let bits = $bits;
+        if bits == 32 {
+            by_op!($op, |value: i32| value, |$f| $body)
+        } else {
+            by_op!($op, move |value: i32| wrap(value, bits), |$f| $body)
+        }
+    }};
+}
+
+/// [`with_op`] with the function that cuts results off.
+macro_rules! by_op {
+    ($op:expr, $cut:expr, |$f:ident| $body:expr) => {{
+        let cut = $cut;
         match $op {
             AluOp::Min => {
-                let $f = move |a: i32, b: i32| wrap(a.min(b), bits);
+                let $f = move |a: i32, b: i32| cut(a.min(b));
                 $body
             }
             AluOp::Max => {
-                let $f = move |a: i32, b: i32| wrap(a.max(b), bits);
+                let $f = move |a: i32, b: i32| cut(a.max(b));
                 $body
             }
             AluOp::Add => {
-                let $f = move |a: i32, b: i32| wrap(a.wrapping_add(b), bits);
+                let $f = move |a: i32, b: i32| cut(a.wrapping_add(b));
                 $body
             }
             AluOp::Shr => {
-                let $f = move |a: i32, b: i32| wrap(shift(a, b), bits);
+                let $f = move |a: i32, b: i32| cut(shift(a, b));
                 $body
             }
             AluOp::Mul => {
-                let $f = move |a: i32, b: i32| wrap(a.wrapping_mul(b), bits);
+                let $f = move |a: i32, b: i32| cut(a.wrapping_mul(b));
                 $body
             }
         }
@@ -93,16 +111,15 @@ impl Accumulators<'_> {
         runs: Option<Runs>,
         f: impl Fn(i32) -> i32,
     ) {
-        let apply = |to: &mut [i32]| to.iter_mut().for_each(|a| *a = f(*a));
         let lanes = self.lanes;
         match runs {
             Some(runs) => {
                 for (d, _) in runs.iter() {
-                    apply(&mut self.values[elements(&d, lanes)]);
+                    change(&mut self.values[elements(&d, lanes)], &f);
                 }
             }
             None => each(kernel, uops, |[d, ..]| {
-                apply(&mut self.values[d * lanes..][..lanes]);
+                change(&mut self.values[d * lanes..][..lanes], &f);
             }),
         }
     }
@@ -134,9 +151,18 @@ impl Accumulators<'_> {
                 continue;
             }
             let (to, from) = split(self.values, lanes, d, sources);
-            for (i, to) in to.chunks_exact_mut(lanes).enumerate() {
-                let from = &from[i * lanes * runs.src_step..][..lanes];
-                to.iter_mut().zip(from).for_each(|(a, b)| *a = f(*a, *b));
+            if runs.src_step == 1 {
+                apply(to, from, &f);
+            } else if lanes == COMMON_LANES {
+                for to in to.chunks_exact_mut(COMMON_LANES) {
+                    // Keeps the compiler from taking a lane of many vectors at once, and so from gathering.
+                    compiler_fence(Ordering::SeqCst);
+                    apply(to, &from[..COMMON_LANES], &f);
+                }
+            } else {
+                for to in to.chunks_exact_mut(lanes) {
+                    apply(to, from, &f);
+                }
             }
         }
     }
@@ -145,12 +171,29 @@ impl Accumulators<'_> {
     #[inline(always)]
     fn pair(&mut self, d: usize, s: usize, f: &impl Fn(i32, i32) -> i32) {
         if d == s {
-            let to = &mut self.values[d * self.lanes..][..self.lanes];
-            to.iter_mut().for_each(|a| *a = f(*a, *a));
+            change(&mut self.values[d * self.lanes..][..self.lanes], &|a| {
+                f(a, a)
+            });
         } else {
             let (to, from) = split(self.values, self.lanes, d..d + 1, s..s + 1);
-            to.iter_mut().zip(from).for_each(|(a, b)| *a = f(*a, *b));
+            apply(to, from, f);
         }
+    }
+}
+
+/// `to[i] = f(to[i])`.
+#[inline(always)]
+fn change(to: &mut [i32], f: &impl Fn(i32) -> i32) {
+    for a in to {
+        *a = f(*a);
+    }
+}
+
+/// `to[i] = f(to[i], from[i])`.
+#[inline(always)]
+fn apply(to: &mut [i32], from: &[i32], f: &impl Fn(i32, i32) -> i32) {
+    for (a, b) in to.iter_mut().zip(from) {
+        *a = f(*a, *b);
     }
 }
 
@@ -221,11 +264,11 @@ impl Runs {
 
 /// Arithmetic shift right, left for a negative amount. An amount of the width or more leaves
 /// nothing but the sign to the right, and zero to the left.
+///
+/// Three shifts, of which at most one moves anything, instead of a decision: that would be taken lane by lane.
 #[inline(always)]
 fn shift(value: i32, amount: i32) -> i32 {
-    if amount >= 0 {
-        value >> amount.min(31)
-    } else {
-        value.checked_shl(amount.unsigned_abs()).unwrap_or(0)
-    }
+    let right = amount.clamp(0, 31);
+    let left = -amount.clamp(-32, 0);
+    (value << left.min(31) << (left / 32)) >> right
 }
