@@ -4,6 +4,7 @@
 //! from [`Dice`]: the same dice give the same graph, and [`shrink`] makes a network that shows a
 //! difference small by taking choices away.
 
+mod attributes;
 mod dice;
 pub mod float;
 pub mod integer;
