@@ -1,6 +1,8 @@
 //! Choices that proptest draws and shrinks.
 #![allow(dead_code, unused_imports)] // Each test target uses its own part.
 
+pub(crate) mod definition;
+
 use proptest::prelude::*;
 pub(crate) use vta_graph::random::{Dice, KINDS};
 
