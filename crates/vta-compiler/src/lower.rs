@@ -210,7 +210,7 @@ pub(crate) fn offer<'a>(
             let naive = pool::naive(&name, &shape, steps, design);
             let fits = tiling::pool(&shape, steps, design, overlap);
             let (candidates, schedule) = offered(fits, design, move |nest, tile| {
-                schedule::pool(nest, tile, steps, design)
+                schedule::pool(nest, &shape, tile, steps, design)
             });
             Offer {
                 naive,

@@ -660,8 +660,14 @@ fn pool(
     }
     let range = ranges[x.0 as usize].ok_or("its input has no proven interval")?;
     let depth = [MemType::Inp, MemType::Acc].map(|mem| design.depth(mem) as usize);
-    let [kh, kw] = attrs.window.kernel;
-    if kh.saturating_mul(kw) > depth[0].max(depth[1]) {
+    let ([kh, kw], [_, _, rows, _]) = (attrs.window.kernel, four(graph, x)?);
+    // A window within the input may come in by rows.
+    let held = if kh <= rows {
+        kw
+    } else {
+        kh.saturating_mul(kw)
+    };
+    if held > depth[0].max(depth[1]) {
         return Err(window_too_large(attrs.window.kernel));
     }
     let layout = borderless(design, design.block_out());

@@ -6,9 +6,9 @@ mod support;
 use proptest::prelude::*;
 use support::{designs, dice, has_signs};
 use vta_compiler::{CompileOptions, Offload, quant_target};
-use vta_graph::interp;
 use vta_graph::random::inputs;
 use vta_graph::random::integer::{Kind, Layer, draw, network};
+use vta_graph::{Tensor, interp};
 use vta_isa::{AluOp, Design};
 use vta_program::{Place, Placement};
 use vta_runtime::{Network, SimDevice};
@@ -124,6 +124,53 @@ fn pools_run_on_the_accelerator_of_every_design() {
         } else {
             // A maximum needs no factor.
             assert!(matches!(host[..], [sum] if lacks_mul(sum)), "{host:?}");
+        }
+    }
+}
+
+#[test]
+fn windows_larger_than_the_scratchpads_come_in_by_rows() {
+    for design in designs().into_iter().filter(|d| !has_signs(d)) {
+        let kinds = [Kind::MaxPool, Kind::SumPool].map(|kind| Layer {
+            kind,
+            channels: 1,
+            groups: 1,
+            kernel: [60, 41],
+            stride: [1, 1],
+            dilation: [1, 1],
+            pads: [0; 4],
+            zero_point: 0,
+            shift: 12,
+            clip: (-128, 127),
+            // The sum is over the input.
+            seed: 0,
+        });
+        for kind in kinds {
+            let graph = network(
+                &quant_target(&design),
+                [1, 3, 60, 41],
+                std::slice::from_ref(&kind),
+            );
+            let values: Vec<i64> = (0..3 * 60 * 41).map(|i| (i * 7 + i / 50) % 2).collect();
+            let x = [Tensor::from_ints(
+                graph.value(graph.inputs[0]).ty.dtype,
+                [1, 3, 60, 41],
+                &values.iter().map(|v| -v).collect::<Vec<_>>(),
+            )];
+            let compiled = vta_compiler::compile(&graph, &design).expect("it compiles");
+            let pools = ["vta.max_pool", "vta.sum_pool"];
+            let mut places = compiled.program.placement.iter();
+            let runs = places.any(|p| pools.contains(&&*p.op));
+            // Of maxima, and of sums without identity weights, all values are on chip at a time.
+            let square = design.block_in() == design.block_out() && design.wgt_bits() > 1;
+            let whole = square && kind.kind == Kind::SumPool;
+            if whole && design.acc_bits() == 32 && design.has_alu(AluOp::Mul) {
+                assert!(runs, "{:?}", compiled.program.placement);
+            }
+            let expected = interp::run_graph(&graph, &x).expect("a valid graph");
+            let mut network =
+                Network::load(&compiled.program, SimDevice::new(&design)).expect("it loads");
+            assert_eq!(network.run(&x).expect("it runs"), expected);
         }
     }
 }

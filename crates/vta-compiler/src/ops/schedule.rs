@@ -15,7 +15,7 @@ use super::pool::{PoolSteps, Taps};
 use super::pooled::{Pooling, SUMS};
 use super::spread::{SpreadShape, SpreadSteps};
 use super::stages::{self, RECORDS, VECTORS, name};
-use super::tiling::{ConvTile, ElementTile};
+use super::tiling::{self, ConvTile, ElementTile};
 use crate::epilogue::Epilogue;
 
 /// Loops that every stage has in common once it is tiled: batch block, and the tiles.
@@ -232,12 +232,13 @@ pub fn elementwise(
     stored(p, &steps.epilogue, last)
 }
 
-/// Puts a pooling on the accelerator in tiles of `tile`.
+/// Puts a pooling on the accelerator in tiles of `tile`, in rounds over the rows of a window that is too large.
 ///
 /// # Errors
 /// Those of the primitives.
 pub fn pool(
     p: &mut Traced,
+    shape: &ConvShape,
     tile: &ElementTile,
     steps: &PoolSteps,
     design: &Design,
@@ -257,6 +258,17 @@ pub fn pool(
         p.sink_alloc(buffer, "x0o")?;
         p.set_scope(buffer, Scope::Acc)?;
     }
+    let (rows, window) = (tiling::pool_rows(shape, steps, design), name("ky", tap));
+    let round = if rows < shape.kernel[0] {
+        p.split(&window, rows as i64)?;
+        let inner = ["c", "y", "x", "ky"].map(|d| format!("{}i", name(d, tap)));
+        let [c, y, x, ky] = inner.each_ref().map(String::as_str);
+        let outer = format!("{window}o");
+        p.reorder(&[&outer, c, y, x, ky])?;
+        outer
+    } else {
+        "x0o".to_owned()
+    };
     match steps.entry() {
         Entry::Acc8 => {
             let cache = p.cache_read("x", "x0o", Scope::Acc)?;
@@ -266,7 +278,7 @@ pub fn pool(
             tiles.push(cache.buffer.to_string());
         }
         Entry::Identity => {
-            tiles.push(cached(p, "x", "x0o", Scope::Inp)?);
+            tiles.push(cached(p, "x", &round, Scope::Inp)?);
             cached(p, IDENTITY, "n0", Scope::Wgt)?;
         }
     }

@@ -505,6 +505,24 @@ pub fn elementwise(
     )
 }
 
+/// Rows of a window that come in at a time: all of them, or a part of those of a sum that no scratchpad holds.
+pub fn pool_rows(shape: &ConvShape, steps: &PoolSteps, design: &Design) -> usize {
+    let [rows, _] = shape.kernel;
+    let holds = |rows: usize, share: usize| {
+        let reach = (rows - 1)
+            .saturating_mul(shape.dilation[0])
+            .saturating_add(1);
+        reach.saturating_mul(shape.reach(1, 1)) <= design.depth(MemType::Inp) as usize / share
+    };
+    // A window beyond the input is mostly padding; what the ALU brings together stays in its order.
+    if steps.taps != Taps::Gemm || rows > shape.input[2] || holds(rows, 1) {
+        return rows;
+    }
+    // The rows of two rounds lie on chip.
+    let mut parts = parts(rows).into_iter();
+    parts.find(|&rows| holds(rows, 2)).unwrap_or(1)
+}
+
 /// The tiles of a pooling of `shape` that fit with the values under their windows, the most promising ones
 /// first.
 pub fn pool(
@@ -516,8 +534,12 @@ pub fn pool(
     let vectors = steps.epilogue.vectors();
     let window: usize = shape.kernel.iter().product();
     let passes = (window + steps.last_stage()) as u64;
+    let round = ConvShape {
+        kernel: [pool_rows(shape, steps, design), shape.kernel[1]],
+        ..shape.clone()
+    };
     registers(shape.output, vectors, passes, design, overlap, |tile| {
-        let input = (shape.reach(tile.y, 0)).saturating_mul(tile.c * shape.reach(tile.x, 1));
+        let input = (round.reach(tile.y, 0)).saturating_mul(tile.c * round.reach(tile.x, 1));
         let output = tile.c * tile.y * tile.x;
         let (inp, acc) = match steps.taps {
             Taps::Alu(_) => (0, output + input),
