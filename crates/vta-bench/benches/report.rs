@@ -6,7 +6,8 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use clap::Parser;
 use vta_bench::network::{self, Built};
-use vta_bench::{Gemm, Report, best, peak};
+use vta_bench::yardstick::{Plain, StepByStep};
+use vta_bench::{Gemm, Report, best, ort, peak};
 use vta_isa::{Design, HwConfig};
 use vta_rtl::{RtlDevice, RtlModel};
 use vta_runtime::{CycleDevice, SimDevice};
@@ -24,6 +25,14 @@ struct Arguments {
     /// A network of the zoo.
     #[arg(long, value_name = "NAME", default_value = "resnet18")]
     network: String,
+    /// Networks of the zoo whose inferences are timed beside onnxruntime's.
+    #[arg(
+        long,
+        value_name = "NAME,...",
+        value_delimiter = ',',
+        default_value = "resnet8,resnet18,resnet50,mobilenet_v2"
+    )]
+    inference: Vec<String>,
     /// Inputs of seeded noise to calibrate on.
     #[arg(long, value_name = "N", default_value_t = 4)]
     calibration: usize,
@@ -46,6 +55,9 @@ fn main() -> Result<()> {
     let design = design(&arguments.config)?;
     let mut report = Report::default();
     gemm(&arguments, &design, &mut report)?;
+    for name in &arguments.inference {
+        inference(&arguments, name, &design, &mut report)?;
+    }
     network(&arguments, &design, &mut report)?;
     if arguments.json {
         println!("{}", report.json());
@@ -84,7 +96,59 @@ fn gemm(arguments: &Arguments, design: &Design, report: &mut Report) -> Result<(
     ensure!(macs >= gemm.macs(), "the stream does less than the product");
     let name = format!("gemm {size}x{size}x{size}");
     report.add(format!("{name}: time"), time.as_secs_f64(), "s");
-    report.add(format!("{name}: speed"), giga(gemm.macs(), time), "GMAC/s");
+    let speed = giga(gemm.macs(), time);
+    report.add(format!("{name}: speed"), speed, "GMAC/s");
+
+    let mut plain = Plain::new([size.next_multiple_of(32); 3]);
+    let (instructions, time) = best(arguments.repeat, || plain.run());
+    let limit = giga((size.next_multiple_of(32) as u64).pow(3), time);
+    report.add(format!("plain product, {instructions}"), limit, "GMAC/s");
+    report.add(
+        format!("{name}: of the plain product"),
+        100.0 * speed / limit,
+        "%",
+    );
+    let mut steps = StepByStep::new();
+    let (_, time) = best(8 * arguments.repeat, || steps.run());
+    let twin = giga(steps.macs(), time);
+    report.add("micro-op by micro-op", twin, "GMAC/s");
+    report.add(
+        format!("{name}: over micro-op by micro-op"),
+        speed / twin,
+        "times",
+    );
+    Ok(())
+}
+
+/// A network's inference on the functional simulator, beside onnxruntime's.
+fn inference(
+    arguments: &Arguments,
+    name: &str,
+    design: &Design,
+    report: &mut Report,
+) -> Result<()> {
+    let onnx = vta_onnx::export(&vta_zoo::build(name, arguments.seed)?)?;
+    let built = network::build(&onnx, design, 1, arguments.seed)?;
+    let repeat = 10 * arguments.repeat;
+    let ours = network::inference(&built, SimDevice::new(design), repeat, arguments.seed)?;
+    report.add(format!("{name}: inference"), 1e3 * ours.as_secs_f64(), "ms");
+    let scratch = tempfile::tempdir()?;
+    match ort::time(&onnx, scratch.path(), repeat) {
+        Ok(theirs) => {
+            let ratio = ours.as_secs_f64() / theirs.as_secs_f64();
+            report.add(
+                format!("{name}: onnxruntime int8"),
+                1e3 * theirs.as_secs_f64(),
+                "ms",
+            );
+            report.add(
+                format!("{name}: inference over onnxruntime"),
+                ratio,
+                "times",
+            );
+        }
+        Err(error) => eprintln!("{name}: onnxruntime is not measured: {error:#}"),
+    }
     Ok(())
 }
 

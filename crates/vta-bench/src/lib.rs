@@ -2,15 +2,17 @@
 //!
 //! [`Gemm`] is a matrix product as a raw stream: the speed of the simulator alone. [`network`]
 //! takes a network from its file to its results and times each phase. [`peak`] is the memory
-//! that it took. [`Report`] prints what was found.
+//! that it took. [`yardstick`] and [`ort`] are what the simulator is held against. [`Report`] prints what was found.
 //!
 //! Not for statistics on small functions: whatever is measured here takes milliseconds to
 //! minutes, and the best of a few repetitions stands for it.
 
 mod gemm;
 pub mod network;
+pub mod ort;
 pub mod peak;
 mod report;
+pub mod yardstick;
 
 use std::time::{Duration, Instant};
 

@@ -102,6 +102,18 @@ pub fn run(built: &Built, device: impl Device, seed: u64) -> Result<Ran> {
     })
 }
 
+/// The fastest of `repeat` inferences on a device, from the input to the result.
+///
+/// # Errors
+/// Those of the device.
+pub fn inference(built: &Built, device: impl Device, repeat: u32, seed: u64) -> Result<Duration> {
+    let inputs = noise(&built.integer, 1, seed)?.remove(0);
+    let mut network = Network::load(&built.compiled.program, device)?;
+    let (result, time) = crate::best(repeat, || network.run(&inputs));
+    result?;
+    Ok(time)
+}
+
 /// The cycles of the streams with these indices, without their data.
 ///
 /// The program is taken as it is: it lies on whole pages wherever it is loaded, and so nothing of it
