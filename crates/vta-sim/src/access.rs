@@ -93,7 +93,7 @@ impl Transfer {
                 depth,
             });
         }
-        // From here on every size is bounded by the depth.
+        // From here on every size is bounded by the depth, or nothing moves.
         Ok(Transfer {
             memory,
             sram: sram as usize,

@@ -6,13 +6,14 @@ use vta_isa::{Deps, Design, INSN_BYTES, Insn, Module};
 
 use crate::access::Action;
 use crate::fault::Cause;
+use crate::machine::bytes;
 
 /// The instructions of a stream up to its end or its first FINISH.
 #[derive(Debug)]
 pub(crate) struct Decoded {
     stream: Vec<u8>,
-    /// With the reason where an opcode is undefined.
-    insns: Vec<Result<DecodedInsn, String>>,
+    /// None where an opcode is undefined.
+    insns: Vec<Option<DecodedInsn>>,
 }
 
 #[derive(Debug)]
@@ -28,13 +29,12 @@ impl Decoded {
         let mut insns = Vec::with_capacity(stream.len() / INSN_BYTES);
         for bytes in stream.chunks_exact(INSN_BYTES) {
             let insn = Insn::decode(design, bytes.try_into().expect("16 bytes"));
-            let insn = insn.map_err(|error| error.to_string());
-            let insn = insn.map(|insn| DecodedInsn {
+            let insn = insn.ok().map(|insn| DecodedInsn {
                 module: insn.module(design),
                 deps: insn.deps,
                 action: Action::of(design, &insn),
             });
-            let last = matches!(&insn, Ok(insn) if matches!(insn.action, Ok(Action::Finish)));
+            let last = matches!(&insn, Some(insn) if matches!(insn.action, Ok(Action::Finish)));
             insns.push(insn);
             if last {
                 break;
@@ -51,16 +51,17 @@ impl Decoded {
         &self.stream
     }
 
-    /// The instructions, with the reason where an opcode is undefined.
-    pub(crate) fn insns(&self) -> &[Result<DecodedInsn, String>] {
+    /// The instructions; none where an opcode is undefined.
+    pub(crate) fn insns(&self) -> &[Option<DecodedInsn>] {
         &self.insns
     }
 
     /// The instruction at a position of the stream, not behind FINISH.
-    pub(crate) fn get(&self, index: u32) -> Result<&DecodedInsn, Cause> {
-        let insn = self.insns[index as usize].as_ref();
-        insn.map_err(|message| Cause::Decode {
-            message: message.clone(),
+    pub(crate) fn get(&self, design: &Design, index: u32) -> Result<&DecodedInsn, Cause> {
+        self.insns[index as usize].as_ref().ok_or_else(|| {
+            let error = Insn::decode(design, bytes(&self.stream, index)).err();
+            let message = error.map(|error| error.to_string()).unwrap_or_default();
+            Cause::Decode { message }
         })
     }
 }
@@ -69,8 +70,9 @@ impl Decoded {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Recent(Vec<Arc<Decoded>>);
 
-/// How many streams are kept.
+/// How many streams are kept, and of how many bytes in all where there are several.
 const KEPT: usize = 16;
+const KEPT_BYTES: usize = 16 << 20;
 
 impl Recent {
     /// A stream decoded, now or before.
@@ -80,10 +82,12 @@ impl Recent {
             Some(known) => self.0.remove(known),
             None => Arc::new(Decoded::new(design, stream)),
         };
-        if self.0.len() == KEPT {
+        self.0.push(decoded.clone());
+        let bytes =
+            |kept: &[Arc<Decoded>]| kept.iter().map(|known| known.stream.len()).sum::<usize>();
+        while self.0.len() > KEPT || self.0.len() > 1 && bytes(&self.0) > KEPT_BYTES {
             self.0.remove(0);
         }
-        self.0.push(decoded.clone());
         decoded
     }
 }

@@ -278,12 +278,12 @@ impl<'a> Run<'a> {
                 let Scratch {
                     wgt, tiles, simd, ..
                 } = scratch;
-                tiles.resize(transfer.x_size * lanes, 0);
                 transfer.each_row(self.dram, |first, bytes| {
                     if bits == 8 {
                         wgt.set(first, bytes, *simd);
                         return;
                     }
+                    tiles.resize(transfer.x_size * lanes, 0);
                     unpack(bits, bytes, tiles);
                     if sign_wgt {
                         bits_to_signs(tiles);

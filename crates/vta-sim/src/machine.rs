@@ -278,7 +278,7 @@ impl<'a> Machine<'a> {
             None => {
                 let index = self.next;
                 self.next += 1;
-                match self.code.get(index) {
+                match self.code.get(self.design, index) {
                     Ok(insn) => Entry {
                         index,
                         started: false,
@@ -334,7 +334,7 @@ impl<'a> Machine<'a> {
                         .skip(clock[slot(other)] as usize);
                     let late = unordered
                         .copied()
-                        .find(|&late| !self.code.get(late).is_ok_and(only_pushes));
+                        .find(|&late| !self.code.get(self.design, late).is_ok_and(only_pushes));
                     causes.extend(late.map(|late| {
                         let other = Box::new(site(self.design, self.code.stream(), late));
                         Cause::Unfinished { other }

@@ -11,7 +11,8 @@ pub(super) fn quantize(q: &Quant, dtype: DType, x: &Tensor) -> Data {
     }
 }
 
-/// To 8 bits, in arithmetic that processors have for many values at once.
+/// To 8 bits, in arithmetic that processors have for many values at once. Zero points are of the type, so that all
+/// that is rounded is small.
 fn near<T>(q: &Quant, dtype: DType, x: &Tensor, narrow: impl Fn(i32) -> T) -> Vec<T> {
     /// Added to a value of at most 2^22 and taken off again, it leaves the nearest integer, halves to even.
     const ROUND: f32 = (3 << 22) as f32;

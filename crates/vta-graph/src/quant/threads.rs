@@ -29,7 +29,7 @@ pub(super) fn in_order<T: Send>(
                 return;
             }
             let result = f(index);
-            let mut taking = taking.lock().expect("a panic ends all threads");
+            let mut taking = taking.lock().expect("no thread panics while it takes");
             let (wanted, early, take) = &mut *taking;
             early.insert(index, result);
             while let Some(result) = early.remove(wanted) {

@@ -166,13 +166,14 @@ impl Code {
             meter,
             excess: None,
         };
-        for (index, insn) in (0..).zip(insns) {
-            let insn = match insn {
+        for index in 0..insns.len() as u32 {
+            let insn = match decoded.get(design, index) {
                 Ok(insn) => insn,
-                Err(message) => {
-                    code.undefined = Some(message.clone());
+                Err(Cause::Decode { message }) => {
+                    code.undefined = Some(message);
                     break;
                 }
+                Err(_) => unreachable!("only an opcode can be undefined"),
             };
             let DecodedInsn { module, deps, .. } = *insn;
             let mask = |queues: &mut dyn Iterator<Item = crate::TokenQueue>| {

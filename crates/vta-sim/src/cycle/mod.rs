@@ -95,6 +95,7 @@ impl CycleSim {
         } = &mut self.sim;
         let design = &*design;
         let report = timed(design, address, decoded, tokens, options, |_| Data {
+            design,
             decoded,
             run: func::Run::new(design, scratch, dram, &options.run),
         })?;
@@ -129,6 +130,7 @@ impl CycleSim {
         let tokens = options.run.initial_tokens.map(u64::from);
         let decoded = &Decoded::new(design, insns);
         timed(design, address, decoded, tokens, options, |code| Fields {
+            design,
             decoded,
             excess: code.excess.clone(),
         })
@@ -176,18 +178,21 @@ fn timed<E: Effects>(
 
 /// Instructions carried out.
 struct Data<'a> {
+    design: &'a Design,
     decoded: &'a Decoded,
     run: func::Run<'a>,
 }
 
 impl Effects for Data<'_> {
     fn carry_out(&mut self, record: &Record) -> Result<(), Cause> {
-        self.run.carry_out(&self.decoded.get(record.index)?.action)
+        self.run
+            .carry_out(&self.decoded.get(self.design, record.index)?.action)
     }
 }
 
 /// Instructions looked at only.
 struct Fields<'a> {
+    design: &'a Design,
     decoded: &'a Decoded,
     /// The instruction that exceeds a limit.
     excess: Option<(u32, Cause)>,
@@ -198,7 +203,7 @@ impl Effects for Fields<'_> {
         if let Some((_, cause)) = self.excess.take_if(|(index, _)| *index == record.index) {
             return Err(cause);
         }
-        let action = &self.decoded.get(record.index)?.action;
+        let action = &self.decoded.get(self.design, record.index)?.action;
         action.as_ref().map(|_| ()).map_err(Cause::clone)
     }
 }

@@ -14,8 +14,8 @@ use vta_isa::Uop;
 
 use crate::access::Kernel;
 
-/// Rows, or links, that are written out: more are repetitions.
-const MOST: usize = 1 << 14;
+/// Rows, or links, that all families of an instruction write out: more are repetitions.
+const MOST: usize = 1 << 16;
 
 /// Where a row lies: its first accumulator lane and its first input value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,8 +72,15 @@ pub(super) struct Blocks {
 }
 
 impl Blocks {
-    /// Arranges the steps of `kernel`, whose indices are in range.
-    pub(super) fn arrange(&mut self, kernel: &Kernel, uops: &[Uop], geometry: Geometry) {
+    /// Arranges the steps of `kernel`, whose indices are in range. Rows that loops make may coincide; those of
+    /// micro-ops do not, and without `loop_rows` there are no others.
+    pub(super) fn arrange(
+        &mut self,
+        kernel: &Kernel,
+        uops: &[Uop],
+        geometry: Geometry,
+        loop_rows: bool,
+    ) {
         let Geometry {
             batch,
             block_in,
@@ -88,10 +95,17 @@ impl Blocks {
         for (count, by) in [kernel.iter_out, kernel.iter_in].into_iter().zip(loops) {
             let count = count as usize;
             let families = &mut self.families[..self.used];
-            let fits = |len: usize| len.saturating_mul(count) <= MOST;
-            if by[2] == 0 && by[0] > 0 && families.iter().all(|f| fits(f.rows.len())) {
+            let fit = |len: fn(&Family) -> usize| {
+                families
+                    .iter()
+                    .map(len)
+                    .sum::<usize>()
+                    .saturating_mul(count)
+                    <= MOST
+            };
+            if loop_rows && by[2] == 0 && by[0] > 0 && fit(|f| f.rows.len()) {
                 families.iter_mut().for_each(|f| f.more_rows(count, by));
-            } else if by[0] == 0 && families.iter().all(|f| fits(f.links.len())) {
+            } else if by[0] == 0 && fit(|f| f.links.len()) {
                 families.iter_mut().for_each(|f| f.more_links(count, by));
             } else {
                 self.repeats.push(Repeat { count, by });
@@ -179,7 +193,7 @@ fn links<'a>(
 }
 
 impl Family {
-    /// Where rows and links reach.
+    /// Where rows and links reach; measured once they are complete.
     pub(super) fn extent(&self) -> Extent {
         self.extent
     }

@@ -75,7 +75,7 @@ impl Workspace {
         }
     }
 
-    /// Arranges the steps in blocks, unless their order matters or two rows of a block are one.
+    /// Arranges the steps in blocks, of rows that differ, unless their order matters.
     fn arrange(&mut self, kernel: &Kernel, uops: &[Uop], operands: &Operands<'_>) -> bool {
         let Operands {
             geometry, keeps, ..
@@ -83,21 +83,28 @@ impl Workspace {
         let rows = operands.acc.len() / geometry.block_out;
         let seen = &mut self.seen;
         if !keeps {
-            let mut distinct = true;
+            // More steps than accumulators: some come twice.
+            let mut distinct = kernel.steps() <= (rows / geometry.batch) as u64;
             seen.begin(rows);
-            each(kernel, uops, |[d, ..]| {
-                distinct &= seen.is_new(d * geometry.batch);
-            });
+            if distinct {
+                each(kernel, uops, |[d, ..]| {
+                    distinct &= seen.is_new(d * geometry.batch);
+                });
+            }
             if !distinct {
                 return false;
             }
         }
-        self.blocks.arrange(kernel, uops, *geometry);
-        self.blocks.families().iter().all(|family| {
+        self.blocks.arrange(kernel, uops, *geometry, true);
+        let distinct = self.blocks.families().iter().all(|family| {
             seen.begin(rows);
             let mut rows = family.rows.iter().map(|row| row.acc / geometry.block_out);
             rows.all(|row| seen.is_new(row))
-        })
+        });
+        if !distinct {
+            self.blocks.arrange(kernel, uops, *geometry, false);
+        }
+        true
     }
 }
 

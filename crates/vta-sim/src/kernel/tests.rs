@@ -4,7 +4,7 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use vta_isa::{AluOp, Design, GemmMode, HwConfig, MemType, Uop};
 
-use super::{HostSimd, Scratch};
+use super::{HostSimd, Scratch, Weights};
 use crate::access::{Kernel, KernelOp};
 
 /// Designs whose blocks need every path: whole vectors, several, halves, none.
@@ -42,7 +42,8 @@ fn filled(design: &Design, rng: &mut ChaCha8Rng) -> Scratch {
     let mut value = |bits: u32| {
         let least = -1i32 << (bits - 1);
         match extreme {
-            true => least,
+            true if rng.random() => least,
+            true => -(least + 1),
             false => rng.random_range(least..=-(least + 1)),
         }
     };
@@ -66,7 +67,13 @@ fn kernel(design: &Design, op: KernelOp, rng: &mut ChaCha8Rng) -> (Kernel, Vec<U
     let depth = [depth[0], src_depth, depth[2]];
     let mut factor = || [0, 0, 1, 1, 2, 7, 13][rng.random_range(0..7)];
     let factors: [[u32; 2]; 3] = std::array::from_fn(|_| [factor(), factor()]);
-    let loops = [rng.random_range(1..20), rng.random_range(1..20)];
+    // Now and then more steps than are written out.
+    let long = rng.random_bool(0.02);
+    let loops = match long {
+        true => [rng.random_range(1..3), design.max_iter()],
+        false => [rng.random_range(1..20), rng.random_range(1..20)],
+    };
+    let factors = factors.map(|[o, i]| [o, if long { 0 } else { i }]);
     let reach = factors.map(|f| f[0] * (loops[0] - 1) + f[1] * (loops[1] - 1));
     let [tall, wide] = [rng.random_range(1..5), rng.random_range(1..8)];
     let steps: [[u32; 2]; 3] =
@@ -131,6 +138,31 @@ fn all_instructions_of_the_host_agree() {
             } else {
                 scratch.acc = expected.acc;
             }
+        }
+    }
+}
+
+#[test]
+fn weights_are_arranged_alike_and_come_back() {
+    let mut rng = ChaCha8Rng::seed_from_u64(6);
+    for design in designs() {
+        let len = design.lanes(MemType::Wgt);
+        let values: Vec<u8> = (0..3 * len).map(|_| rng.random()).collect();
+        let arranged = |simd| {
+            let mut weights = Weights::new(4, [design.block_in(), design.block_out()], 0);
+            weights.set(1, &values, simd);
+            weights
+        };
+        let expected = arranged(HostSimd::StepByStep);
+        for simd in HostSimd::available() {
+            let weights = arranged(simd);
+            assert!(weights.tiles() == expected.tiles(), "{simd:?}");
+            assert!(weights.corrections() == expected.corrections(), "{simd:?}");
+        }
+        let mut tile = vec![0; len];
+        for (i, values) in values.chunks_exact(len).enumerate() {
+            expected.get(i + 1, &mut tile);
+            assert!(tile.iter().zip(values).all(|(&a, &b)| a as u8 == b));
         }
     }
 }

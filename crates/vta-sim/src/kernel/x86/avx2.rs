@@ -17,11 +17,11 @@ pub(super) unsafe fn tile(block: &Block<'_>, rows: &[Row]) {
 #[target_feature(enable = "avx2")]
 unsafe fn rows_of<const R: usize>(block: &Block<'_>, rows: &[Row; R]) {
     let width = block.columns;
-    let unused = _mm_cvtsi32_si128(block.unused);
-    let low = _mm256_set1_epi16(0xff);
     for column in (0..width).step_by(LANES) {
         // SAFETY: the caller has checked these accesses.
         unsafe {
+            let unused = _mm_cvtsi32_si128(block.unused);
+            let low = _mm256_set1_epi16(0xff);
             let acc = rows.map(|row| block.acc.add(row.acc + column));
             let inp = rows.map(|row| block.inp.add(row.inp));
             let mut sums = match block.keeps {

@@ -53,7 +53,7 @@ pub(super) fn gemm(
         let (now, later) = rows.split_at(rows.len().div_ceil(left));
         rows = later;
         // SAFETY: the machine has the instructions of `simd`, and `Block::new` has checked every row with every
-        // link.
+        // link, of which the first has no distance from the row. Families are measured when they are complete.
         unsafe { tile(&block, now) };
     }
     true
@@ -94,8 +94,8 @@ impl<'a> Block<'a> {
         let extent = family.extent();
         assert!(acc + extent.acc + geometry.block_out <= operands.acc.len());
         assert!(extent.wgt + wgt < operands.wgt.len());
-        let [first, last] = extent.inp.map(|i| i + inp as isize);
-        assert!(first >= 0 && last as usize + geometry.block_in <= operands.inp.len());
+        let [first, last] = extent.inp;
+        assert!(first >= 0 && last as usize + inp + geometry.block_in <= operands.inp.len());
         Block {
             acc: operands.acc[acc..].as_mut_ptr(),
             inp: operands.inp[inp..].as_ptr(),
