@@ -9,10 +9,13 @@ use vta_graph::Tensor;
 use vta_graph::interp::Interpreter;
 
 use crate::score::{self, Noise};
-use crate::{Built, Devices, Error, Module, Progress, Result, Samples};
+use crate::{Built, Devices, Error, Module, OwnGraph, Progress, Result, Samples};
 
 /// Largest margin, in standard deviations of the scores, that counts as a close call.
 const CLOSE_CALL: f64 = 0.2;
+
+/// Samples on which a quantized network is held against its own graph, value by value.
+const VALUE_BY_VALUE: usize = 8;
 
 /// Scores over a set of samples.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -53,6 +56,9 @@ pub struct Evaluation {
     /// The same of the device.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub vta_mse: Option<f64>,
+    /// How far a network that brings its own scales is from the exact results of its own graph, on the first eight samples.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub own_graph: Option<OwnGraph>,
 }
 
 /// One input's outputs.
@@ -144,11 +150,15 @@ pub fn evaluate(
         Ok((judgement, input))
     };
     let judged: Result<Vec<_>> = (0..n).into_par_iter().map(one).collect();
-    let evaluation = summarize(&built.float, samples, &judged?)?;
+    let judged = judged?;
+    let evaluation = summarize(&built.float, samples, &judged)?;
+    let first = judged.into_iter().take(VALUE_BY_VALUE);
+    let first: Vec<Vec<Tensor>> = first.map(|(_, input)| vec![input]).collect();
     let module = idle().pop();
     let cycles = module.and_then(|module| module.stats().cycles());
     Ok(Evaluation {
         cycles,
+        own_graph: OwnGraph::compare(built, &first)?,
         ..evaluation
     })
 }
@@ -201,6 +211,7 @@ fn summarize(
         snr_db: noise.snr_db(),
         float_mse: copies.then(|| float_noise.mse()),
         vta_mse: copies.then(|| vta_noise.mse()),
+        own_graph: None,
     })
 }
 

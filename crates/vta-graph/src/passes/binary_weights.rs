@@ -37,18 +37,23 @@ pub fn run(graph: &mut Graph) -> Result<(), GraphError> {
 }
 
 /// Whether a value is signs with a scale, at most arranged otherwise.
-fn reads_signs(rw: &Rewriter, mut value: ValueId) -> bool {
-    while let Some(node) = rw.producer(value) {
-        let x = node.inputs[0];
+fn reads_signs(rw: &Rewriter, value: ValueId) -> bool {
+    let mut arranged = vec![value];
+    while let Some(value) = arranged.pop() {
+        let Some(node) = rw.producer(value) else {
+            return false;
+        };
         match &node.op {
-            Op::Dequantize(_) => return rw.graph.value(x).ty.dtype == DType::S1,
-            Op::Reshape { .. } | Op::Transpose { .. } | Op::Pad { .. } => value = x,
-            Op::MaxPool(_) | Op::Slice { .. } | Op::Concat { .. } => value = x,
-            Op::DepthToSpace { .. } | Op::Resize { .. } => value = x,
+            Op::Dequantize(_) if rw.graph.value(node.inputs[0]).ty.dtype == DType::S1 => {}
+            Op::Reshape { .. } | Op::Transpose { .. } | Op::Pad { .. } => {
+                arranged.push(node.inputs[0]);
+            }
+            Op::MaxPool(_) | Op::Slice { .. } | Op::Concat { .. } => arranged.extend(&node.inputs),
+            Op::DepthToSpace { .. } | Op::Resize { .. } => arranged.push(node.inputs[0]),
             _ => return false,
         }
     }
-    false
+    true
 }
 
 /// Signs, and the one magnitude of each channel.

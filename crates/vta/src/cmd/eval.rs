@@ -97,6 +97,18 @@ fn text(e: &Evaluation) -> String {
             "mean squared error, vta",
             e.vta_mse.map(|mse| format!("{mse:.4}")),
         ),
+        (
+            "values as exact as its own graph",
+            (e.own_graph.as_ref()).map(|own| format!("{} of {}", own.exact, own.values)),
+        ),
+        (
+            "farthest from exact, half is rounding",
+            (e.own_graph.as_ref()).map(|own| format!("{:.3} steps", own.distance)),
+        ),
+        (
+            "last value, from its own graph",
+            (e.own_graph.as_ref()).map(|own| format!("{} steps", own.apart)),
+        ),
         ("cycles of an inference", e.cycles.map(output::grouped)),
         (
             "bit-exact",
