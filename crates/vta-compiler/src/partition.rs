@@ -61,7 +61,7 @@ pub fn registers(design: &Design) -> pack::Registers {
 }
 
 /// The type of a design's activations.
-fn activation(design: &Design) -> DType {
+pub(crate) fn activation(design: &Design) -> DType {
     quant_target(design).activation().expect("a design's width")
 }
 

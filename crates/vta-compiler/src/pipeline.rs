@@ -14,6 +14,7 @@ use crate::arena::{Arena, leaves_segment};
 use crate::emit::{Command, Contents, End, Rotation};
 use crate::error::CompileError;
 use crate::lower::{self, Lowered};
+use crate::ops::entry::Entry;
 use crate::ops::tiling;
 use crate::options::{CompileOptions, Offload};
 use crate::partition::{self, Partition};
@@ -89,8 +90,9 @@ pub fn compile_watched(
     passes::run_watched(&mut graph, &passes, &mut |pass, graph| {
         watch.graph(pass, graph)
     })?;
-    if options.offload == Offload::All {
-        align_phases::run(&mut graph, design.block_out(), weight)?;
+    if options.offload == Offload::All && Entry::of(design).is_some() {
+        let activation = partition::activation(design);
+        align_phases::run(&mut graph, design.block_out(), activation, weight)?;
         watch.graph("align_phases", &graph);
     }
     let (mut graph, partition) = arranged(graph, design, options)?;

@@ -89,3 +89,38 @@ fn a_stream_in_dram_runs_as_one_outside() {
         );
     }
 }
+
+#[test]
+fn a_stream_is_what_its_bytes_are_at_the_run() {
+    let design = Design::default();
+    let mut sim = FuncSim::new(&design);
+    let programs = [1, 2].map(|seed| generate(&design, seed, 30));
+    let expected = programs.clone().map(|mut program| {
+        let mut sim = FuncSim::new(&design);
+        sim.run(&mut program.dram, &program.insns, &RunOptions::default())
+            .unwrap();
+        program.dram.bytes
+    });
+    // More streams than are kept, then the first ones again.
+    let others = (3..23).map(|seed| generate(&design, seed, 2));
+    let sequence = programs.iter().chain(&programs).cloned().chain(others);
+    for (i, mut program) in sequence.chain(programs.iter().cloned()).enumerate() {
+        sim.run(&mut program.dram, &program.insns, &RunOptions::default())
+            .unwrap();
+        if !(4..24).contains(&i) {
+            assert!(program.dram.bytes == expected[i % 2], "run {i}");
+        }
+    }
+    // A stream that overwrites its own first instruction is another the next time.
+    let text = "load.acc8 dram=0 y=1 x=1\nstore.out push_prev dram=0x10 y=1 x=1\nfinish pop_next";
+    let mut dram = Dram::new(0, vec![0; 0x1000]);
+    dram.bytes[..16].fill(0xff);
+    let insns = stream(text);
+    dram.bytes[0x100..0x100 + insns.len()].copy_from_slice(&insns);
+    let options = RunOptions::default();
+    let count = insns.len() as u64 / 16;
+    // The load and the store are not ordered by tokens: in turn, the load comes first.
+    sim.run_at(&mut dram, 0x100, count, &options).unwrap();
+    let fault = sim.run_at(&mut dram, 0x100, count, &options).unwrap_err();
+    assert!(matches!(fault.cause, Cause::Decode { .. }), "{fault}");
+}

@@ -23,11 +23,11 @@ pub(super) fn preset(
     let shifts = Shifts::new(requant, bounds)?;
     (0..=RAISES).find_map(|raise| {
         let raise = raise << design.out_bits();
-        let raised: Vec<(i64, u32)> = shifts
-            .0
-            .iter()
-            .map(|&(add, shift)| (add + (raise << shift), shift))
-            .collect();
+        let raised = shifts.0.iter().map(|&(add, shift)| {
+            let raised = raise.checked_mul(1 << shift)?.checked_add(add)?;
+            Some((raised, shift))
+        });
+        let raised = raised.collect::<Option<Vec<(i64, u32)>>>()?;
         let high_enough = raised.iter().all(|&(add, _)| add >= floor(design));
         let raised = Shifts(raised);
         (high_enough && raised.fit(bounds, design.acc_bits())).then(|| Epilogue {

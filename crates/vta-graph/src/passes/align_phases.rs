@@ -1,18 +1,30 @@
 //! `align_phases`: what `depth_to_space` puts side by side begins with a block of registers.
 //!
 //! An element of the result is then a register of the input, stored elsewhere. The convolution before it gets its
-//! channels in that order, and spare ones, for nobody, at the end of each position's; where there is none, one with
-//! weights of 1 moves channels.
+//! channels in that order, and spare ones at the end of each position's, all like its first (where values are signs,
+//! lanes that nobody reads have to be equal); where there is none, one with weights of 1 moves channels. What is far more
+//! work than that saves stays as it is: a position of one channel, say, would become a whole block.
 
 use super::rewrite::{Rewrite, Rewriter, rewrite};
 use crate::{ConvAttrs, DType, Graph, GraphError, Op, PoolAttrs, Requant, Tensor, ValueId, Window};
 
-/// Rewrites every `depth_to_space` of a narrow tensor that a node computes, for registers of `lanes` channels. Without
-/// weights that are 1 and 0 only convolutions get their channels in another order.
+/// How many times the blocks of a tensor its positions may fill, spare channels included.
+const BLOCKS: usize = 4;
+
+/// Weights of a convolution that moves channels, at most.
+const WEIGHTS: usize = 1 << 20;
+
+/// Rewrites every `depth_to_space` that a node computes of a tensor of the type `activation`, for registers of `lanes`
+/// channels. Without weights that are 1 and 0 only convolutions get their channels in another order.
 ///
 /// # Errors
 /// None of its own.
-pub fn run(graph: &mut Graph, lanes: usize, weight: DType) -> Result<(), GraphError> {
+pub fn run(
+    graph: &mut Graph,
+    lanes: usize,
+    activation: DType,
+    weight: DType,
+) -> Result<(), GraphError> {
     rewrite(graph, |rw, node| {
         let &Op::DepthToSpace {
             block,
@@ -24,13 +36,14 @@ pub fn run(graph: &mut Graph, lanes: usize, weight: DType) -> Result<(), GraphEr
         };
         let x = node.inputs[0];
         let ty = rw.graph.value(x).ty.clone();
-        if !ty.dtype.is_narrow() || rw.producer(x).is_none() {
+        if ty.dtype != activation || rw.producer(x).is_none() {
             return Ok(Rewrite::Keep);
         }
         let positions = block[0] * block[1];
         let each = ty.shape[1] / (positions * groups);
         let whole = channels.next_multiple_of(lanes);
-        if (groups, each) == (1, whole) {
+        let blocks = (positions * whole / lanes, ty.shape[1].div_ceil(lanes));
+        if (groups, each) == (1, whole) || blocks.0 > BLOCKS * blocks.1 {
             return Ok(Rewrite::Keep);
         }
         let order = (0..positions * whole).map(|c| {
@@ -42,7 +55,9 @@ pub fn run(graph: &mut Graph, lanes: usize, weight: DType) -> Result<(), GraphEr
         let name = rw.name(node).to_string();
         let phases = match reordered(rw, &name, x, &order)? {
             Some(phases) => phases,
-            None if weight.holds(0) && weight.holds(1) => moved(rw, &name, x, &order)?,
+            None if weight.holds(0) && weight.holds(1) && order.len() * ty.shape[1] <= WEIGHTS => {
+                moved(rw, &name, x, &order)?
+            }
             None => return Ok(Rewrite::Keep),
         };
         let op = Op::DepthToSpace {

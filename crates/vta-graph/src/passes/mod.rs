@@ -130,7 +130,7 @@ pub const ALL: &[Pass] = &[
     Pass {
         name: "align_phases",
         doc: "let the channels of each position of depth_to_space fill whole blocks (of 16 lanes)",
-        run: |graph| align_phases::run(graph, 16, DType::I8),
+        run: |graph| align_phases::run(graph, 16, DType::I8, DType::I8),
     },
     Pass {
         name: "im2col",

@@ -59,6 +59,10 @@ fn chain(rw: &Rewriter, value: ValueId) -> (Vec<Op>, ValueId) {
     while let Some(node) = rw.only_producer(at) {
         let x = node.inputs.first().copied();
         match &node.op {
+            // Channels that are left out have no number of their own.
+            Op::DepthToSpace {
+                block, channels, ..
+            } if channels * block[0] * block[1] != rw.shape(x.expect("an operand"))[1] => break,
             Op::DepthToSpace { .. } | Op::Resize { .. } => {
                 ops.insert(0, node.op.clone());
                 found = (ops.clone(), x.expect("an operand"));

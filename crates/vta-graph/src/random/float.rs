@@ -201,8 +201,13 @@ impl Network<'_> {
         if self.dice.flag() {
             self.push(Op::Resize { factors: block }, &[]);
         } else if shape[1] % positions == 0 {
-            let channels = shape[1] / positions;
-            let groups = self.dice.pick(&[1, channels]);
+            let all = shape[1] / positions;
+            // Of one group, also a part.
+            let groups = self.dice.pick(&[1, all]);
+            let channels = match groups {
+                1 => self.dice.pick(&[all, all.div_ceil(2)]),
+                _ => all,
+            };
             let op = Op::DepthToSpace {
                 block,
                 groups,

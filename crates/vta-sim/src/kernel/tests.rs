@@ -75,7 +75,10 @@ fn kernel(design: &Design, op: KernelOp, rng: &mut ChaCha8Rng) -> (Kernel, Vec<U
     };
     let factors = factors.map(|[o, i]| [o, if long { 0 } else { i }]);
     let reach = factors.map(|f| f[0] * (loops[0] - 1) + f[1] * (loops[1] - 1));
-    let [tall, wide] = [rng.random_range(1..5), rng.random_range(1..8)];
+    let [tall, wide] = match long {
+        true => [1, rng.random_range(1..4)],
+        false => [rng.random_range(1..5), rng.random_range(1..8)],
+    };
     let steps: [[u32; 2]; 3] =
         std::array::from_fn(|_| [rng.random_range(0..3), rng.random_range(0..3)]);
     let regular = rng.random_bool(0.7);

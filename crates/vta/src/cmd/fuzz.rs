@@ -197,7 +197,7 @@ impl FuzzCommand {
         let kind = json!(kind);
         let kind = kind.as_str().unwrap_or_default();
         let shown = match &self.keep {
-            Some(_) => format!("the small network runs again by: {replay}\n"),
+            Some(_) => format!("the small network runs again, on other inputs, by: {replay}\n"),
             None => network,
         };
         output::print(format!(
