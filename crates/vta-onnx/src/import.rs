@@ -260,9 +260,9 @@ impl Importer {
         opset: i64,
         live: &HashSet<String>,
     ) -> Result<(), OnnxError> {
-        let output = proto.output.first().map_or("", |o| o);
+        let first = proto.output.first().map_or("", |o| o);
         let name = proto.name.as_deref().filter(|n| !n.is_empty());
-        let name = name.unwrap_or(output);
+        let name = name.unwrap_or(first);
         let op = proto.op_type.as_deref().unwrap_or_default();
         let at = |why: String| OnnxError::Node {
             node: name.to_string(),
@@ -277,7 +277,10 @@ impl Importer {
                 op: domain.map_or(op.to_string(), |d| format!("{d}::{op}")),
             });
         };
-        if let Some(i) = (1..proto.output.len()).find(|&i| live.contains(&proto.output[i])) {
+        let several = op == ops::SPLIT;
+        let mut others = 1..proto.output.len();
+        let other = others.find(|&i| live.contains(&proto.output[i]));
+        if let Some(i) = other.filter(|_| !several) {
             return Err(at(format!(
                 "output {i} `{}` is used; only the first output is supported",
                 proto.output[i]
@@ -295,17 +298,24 @@ impl Importer {
                 }
             });
         }
-        let view = NodeView {
+        let mut view = NodeView {
             proto,
             name,
             opset,
             inputs,
+            output: 0,
         };
-        let result = handler(self, &view).map_err(at)?;
-        match self.known.insert(output.to_string(), result) {
-            None => Ok(()),
-            Some(_) => Err(OnnxError::Model(format!("`{output}` is computed twice"))),
+        for (i, output) in proto.output.iter().enumerate() {
+            if i > 0 && !(several && live.contains(output)) {
+                continue;
+            }
+            view.output = i;
+            let result = handler(self, &view).map_err(at)?;
+            if self.known.insert(output.clone(), result).is_some() {
+                return Err(OnnxError::Model(format!("`{output}` is computed twice")));
+            }
         }
+        Ok(())
     }
 
     fn add_output(&mut self, name: &str) -> Result<(), OnnxError> {
@@ -365,7 +375,7 @@ impl Importer {
     /// of its output.
     pub(crate) fn emit(&mut self, n: &NodeView, op: Op, inputs: &[Known]) -> Result<Known, String> {
         let ids = self.place_all(inputs)?;
-        self.add_op(n.name, op, &ids, &n.proto.output[0])
+        self.add_op(n.name, op, &ids, n.output_name())
             .map(Known::Value)
     }
 
@@ -379,7 +389,7 @@ impl Importer {
     ) -> Result<Known, String> {
         let ids = self.place_all(inputs)?;
         let name = format!("{}.{step}", n.name);
-        let out = format!("{}.{step}", n.proto.output[0]);
+        let out = format!("{}.{step}", n.output_name());
         self.add_op(&name, op, &ids, &out).map(Known::Value)
     }
 
@@ -393,7 +403,7 @@ impl Importer {
         let tensors: Option<Vec<&Tensor>> = inputs.iter().map(Known::as_constant).collect();
         if let Some(tensors) = tensors {
             if let Some(result) = fold::fold(&op, &tensors, |shape| self.charge(shape)) {
-                return Ok(Known::constant(&n.proto.output[0], result?));
+                return Ok(Known::constant(n.output_name(), result?));
             }
         }
         self.emit(n, op, inputs)

@@ -18,9 +18,16 @@ pub(crate) struct NodeView<'a> {
     pub(crate) opset: i64,
     /// `None` for an optional input that is not given.
     pub(crate) inputs: Vec<Option<Known>>,
+    /// Which of the outputs is asked for; the first, but of a `Split`.
+    pub(crate) output: usize,
 }
 
 impl NodeView<'_> {
+    /// The name of the output that is asked for.
+    pub(crate) fn output_name(&self) -> &str {
+        &self.proto.output[self.output]
+    }
+
     /// Input `i`, which the operator requires.
     pub(crate) fn input(&self, i: usize) -> Result<&Known, String> {
         self.optional(i)

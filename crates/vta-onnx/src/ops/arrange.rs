@@ -225,6 +225,42 @@ pub(super) fn pad(im: &mut Importer, n: &NodeView) -> Result<Known, String> {
 }
 
 /// Bounds are attributes before operator set 10 and inputs since.
+/// One part of several along an axis, a slice. The sizes are an attribute before operator set 13 and an input since;
+/// without them all are equal, the last one smaller where they cannot be.
+pub(super) fn split(im: &mut Importer, n: &NodeView) -> Result<Known, String> {
+    let shape = im.shape(n.input(0)?).to_vec();
+    let axis = n.axis(0, shape.len())?;
+    let (extent, parts) = (shape[axis], n.proto.output.len());
+    let sizes = match n.opset {
+        ..13 => n.ints("split")?,
+        _ => n.constant_ints(1)?,
+    };
+    let sizes = match sizes {
+        Some(sizes) => {
+            let sizes: Option<Vec<usize>> =
+                sizes.iter().map(|&s| usize::try_from(s).ok()).collect();
+            let whole = |sizes: &Vec<usize>| {
+                let sum = sizes.iter().try_fold(0usize, |sum, &s| sum.checked_add(s));
+                (sizes.len(), sum) == (parts, Some(extent))
+            };
+            sizes.filter(whole)
+        }
+        None => {
+            let each = extent.div_ceil(parts);
+            let last = extent.checked_sub(each * (parts - 1));
+            last.map(|last| [vec![each; parts - 1], vec![last]].concat())
+        }
+    };
+    let sizes = sizes.ok_or_else(|| {
+        format!("its sizes do not make {parts} parts of the {extent} along axis {axis}")
+    })?;
+    let (mut start, mut end) = (vec![0; shape.len()], shape.clone());
+    start[axis] = sizes[..n.output].iter().sum();
+    end[axis] = start[axis] + sizes[n.output];
+    let step = vec![1; shape.len()];
+    im.fold_or_emit(n, Op::Slice { start, end, step }, from_ref(n.input(0)?))
+}
+
 pub(super) fn slice(im: &mut Importer, n: &NodeView) -> Result<Known, String> {
     let shape = im.shape(n.input(0)?).to_vec();
     let (starts, ends, axes, steps) = if n.opset < 10 {

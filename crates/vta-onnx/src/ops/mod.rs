@@ -14,7 +14,10 @@ pub(crate) use window::ceil_extra;
 use crate::import::{Importer, Known};
 use crate::node::NodeView;
 
-/// Adds one node to the graph, or evaluates it; gives its first output, or the reason why not.
+/// The operator of several outputs: it is imported once for each.
+pub(crate) const SPLIT: &str = "Split";
+
+/// Adds one node to the graph, or evaluates it; gives the output that is asked for, or the reason why not.
 type Handler = fn(&mut Importer, &NodeView) -> Result<Known, String>;
 
 /// Every operator of the standard set that is imported, by name.
@@ -55,6 +58,7 @@ const OPS: &[(&str, Handler)] = &[
     ("Sign", elementwise::sign),
     ("Slice", arrange::slice),
     ("Softmax", elementwise::softmax),
+    (SPLIT, arrange::split),
     ("Squeeze", arrange::squeeze),
     ("Sub", |i, n| elementwise::binary(i, n, Op::Sub)),
     ("Transpose", arrange::transpose),
