@@ -13,6 +13,10 @@ pub(crate) enum Input {
     Linear,
     /// The same after a rectifier: half of the mean square is gone.
     Rectified,
+    /// The same after hard-swish: a third of the mean square is left.
+    Swished,
+    /// The same with each channel times a gate, which is about a half.
+    Gated,
 }
 
 /// Shape of a convolution; the padding keeps the size at stride 1.
@@ -123,6 +127,8 @@ impl Builder {
         let gain = match input {
             Input::Linear => 1.0,
             Input::Rectified => 2.0,
+            Input::Swished => 3.0,
+            Input::Gated => 12.0,
         };
         // Kaiming initialization by the number of terms in each sum.
         let shape = [out, in_group, kernel, kernel];
@@ -141,6 +147,35 @@ impl Builder {
             &[x, weight],
         );
         self.batch_norm(bn_name, y, factors)
+    }
+
+    /// A convolution of one position with a bias, of what a rectifier or the like made.
+    pub(crate) fn pointwise(&mut self, name: &str, x: ValueId, out: usize) -> ValueId {
+        let c = self.channels(x);
+        let weight = self.bell(out * c, 2.0 / c as f32);
+        let weight = self.parameter(name, "weight", &[out, c, 1, 1], weight);
+        let bias = self.uniform(out, -0.1..0.1);
+        let bias = self.parameter(name, "bias", &[out], bias);
+        let window = Window {
+            kernel: [1; 2],
+            stride: [1; 2],
+            dilation: [1; 2],
+            pads: [0; 4],
+        };
+        let conv = Op::Conv(ConvAttrs { window, groups: 1 });
+        self.apply(name, conv, &[x, weight, bias])
+    }
+
+    /// `min(max(x / 6 + 0.5, 0), 1)`.
+    pub(crate) fn hard_sigmoid(&mut self, name: &str, x: ValueId) -> ValueId {
+        let mut number = |what: &str, v: f32| {
+            let tensor = Tensor::f32([], vec![v]);
+            self.graph.add_constant(&format!("{name}.{what}"), tensor)
+        };
+        let (sixth, half) = (number("sixth", 1.0 / 6.0), number("half", 0.5));
+        let x = self.apply(&format!("{name}.scaled"), Op::Mul, &[x, sixth]);
+        let x = self.apply(&format!("{name}.moved"), Op::Add, &[x, half]);
+        self.apply(name, Op::Clip { lo: 0.0, hi: 1.0 }, &[x])
     }
 
     /// Signs of a value, as numbers.

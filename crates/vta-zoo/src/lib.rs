@@ -4,7 +4,8 @@
 //! compile time, cycles, memory, bit-exactness on large shapes. The architectures are those of
 //! torchvision: one image `f32[1,3,224,224]` in, `f32[1,1000]` logits out, batch normalization
 //! kept as nodes. `resnet8` is that of MLPerf Tiny: `f32[1,3,32,32]` in, `f32[1,10]` out.
-//! `binarynet` is a binarized network of the same types.
+//! `binarynet` is a binarized network of the same types, `segmenter` one that gives each pixel of `f32[1,3,64,64]` a label
+//! of six.
 //!
 //! The weights know nothing: they are drawn so that activations stay in a sane range through
 //! all layers, and an accuracy measured on them means nothing.
@@ -12,7 +13,9 @@
 mod binarynet;
 mod builder;
 mod mobilenet;
+mod mobilenet_v3;
 mod resnet;
+mod segmenter;
 
 use vta_graph::Graph;
 
@@ -26,6 +29,8 @@ pub const NAMES: &[&str] = &[
     "resnet50",
     "resnet101",
     "mobilenet_v2",
+    "mobilenet_v3_small",
+    "segmenter",
     "binarynet",
 ];
 
@@ -53,6 +58,8 @@ pub fn build(name: &str, seed: u64) -> Result<Graph, UnknownNetwork> {
         "resnet50" => resnet::build(b, resnet::Block::Bottleneck, [3, 4, 6, 3]),
         "resnet101" => resnet::build(b, resnet::Block::Bottleneck, [3, 4, 23, 3]),
         "mobilenet_v2" => mobilenet::build(b),
+        "mobilenet_v3_small" => mobilenet_v3::build(b),
+        "segmenter" => segmenter::build(b),
         "binarynet" => binarynet::build(b),
         _ => {
             return Err(UnknownNetwork {

@@ -21,7 +21,7 @@ fn macs(g: &Graph) -> usize {
 fn parameters(g: &Graph) -> usize {
     g.values
         .iter()
-        .filter(|v| v.constant.is_some() && !v.name.contains(".running_"))
+        .filter(|v| v.constant.is_some() && !v.name.contains(".running_") && !v.ty.shape.is_empty())
         .map(|v| v.ty.len())
         .sum()
 }
@@ -37,6 +37,8 @@ fn sizes_are_the_published_ones() {
         ("resnet50", 4_089_184_256, 25_557_032),
         ("resnet101", 7_801_405_440, 44_549_160),
         ("mobilenet_v2", 300_774_272, 3_504_872),
+        ("mobilenet_v3_small", 56_510_400, 2_542_856),
+        ("segmenter", 15_515_648, 58_612),
         ("binarynet", 155_128_832, 3_512_788),
     ];
     assert_eq!(NAMES, published.map(|p| p.0));
@@ -47,6 +49,7 @@ fn sizes_are_the_published_ones() {
         let types = [&g.inputs, &g.outputs].map(|v| g.value(v[0]).ty.to_string());
         let expected = match name {
             "resnet8" | "binarynet" => ["f32[1,3,32,32]", "f32[1,10]"],
+            "segmenter" => ["f32[1,3,64,64]", "f32[1,6,64,64]"],
             _ => ["f32[1,3,224,224]", "f32[1,1000]"],
         };
         assert_eq!(types, expected, "{name}");
@@ -78,7 +81,7 @@ fn an_unknown_name_lists_the_known_ones() {
 /// Quantization on such a network is only meaningful if no layer vanishes or explodes.
 #[test]
 fn activations_stay_in_range() {
-    for name in ["resnet18", "mobilenet_v2"] {
+    for name in ["resnet18", "mobilenet_v2", "mobilenet_v3_small"] {
         let g = build(name, 3).unwrap();
         let image = (0..3 * 224 * 224).map(|i: u32| {
             let noise = i.wrapping_mul(2_654_435_761) >> 8;
@@ -86,6 +89,10 @@ fn activations_stay_in_range() {
         });
         let image = Tensor::f32([1, 3, 224, 224], image.collect());
         let mut check = |id: ValueId, t: &Tensor| {
+            // A sixth of a value that is checked, which one layer computes together with what follows.
+            if g.value(id).name.ends_with(".gate.scaled") {
+                return;
+            }
             let v = t.as_f32().unwrap();
             let square = v.iter().map(|x| x * x).sum::<f32>() / v.len() as f32;
             assert!(
