@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use rayon::prelude::*;
-use vta_graph::passes::{self, align_phases, im2col, pack, pool_sums};
+use vta_graph::passes::{self, align_phases, im2col, pack, part_padding, pool_sums};
 use vta_graph::{Graph, NodeId, Op, ValueId};
 use vta_isa::{Design, PAGE_BYTES};
 use vta_program::{
@@ -162,12 +162,16 @@ fn arranged(
 }
 
 /// The graph with maxima taken of sums where that is faster, and what runs where. A convolution that the accelerator
-/// then would not run keeps its pooling apart.
+/// then would not run keeps its pooling apart. Tensors have one border each, where the design needs borders.
 fn pooled(
-    graph: Graph,
+    mut graph: Graph,
     design: &Design,
     options: &CompileOptions,
 ) -> Result<(Graph, Partition), CompileError> {
+    let borders = partition::registers(design).padding != pack::Padding::Any;
+    if options.offload == Offload::All && borders {
+        part_padding::run(&mut graph)?;
+    }
     let mut refused = BTreeSet::new();
     loop {
         let mut pooled = graph.clone();

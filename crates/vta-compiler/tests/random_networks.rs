@@ -8,7 +8,7 @@ use support::{designs, dice, has_signs};
 use vta_compiler::{CompileOptions, Offload, quant_target};
 use vta_graph::random::inputs;
 use vta_graph::random::integer::{Kind, Layer, draw, network};
-use vta_graph::{Tensor, interp};
+use vta_graph::{DType, Tensor, interp};
 use vta_isa::{AluOp, Design};
 use vta_program::{Place, Placement};
 use vta_runtime::{Network, SimDevice};
@@ -239,6 +239,37 @@ fn signs_run_on_the_accelerator() {
         let convs = placement.iter().filter(|p| p.op.ends_with("conv"));
         let host: Vec<_> = convs.clone().filter(|p| p.device == Place::Host).collect();
         assert_eq!((convs.count(), host.len()), (3, 0), "{host:?}");
+    }
+}
+
+#[test]
+fn what_is_padded_with_two_values_runs_on_the_accelerator_of_every_design() {
+    let graph = vta_graph::text::parse(
+        r#"graph "branches" (%x: i8[1,2,4,4]) -> (%y, %z) {
+  %w: i8[2,2,1,3] = const [1, 0, -1, -2, 1, 1, 0, -2, 1, 1, 1, -1]
+  %s: i32[1,2,4,4] = qconv(%x, %w) {kernel=[1, 3], stride=[1, 1], dilation=[1, 1], pads=[0, 1, 0, 1], groups=1, zero_point=7}
+  %y: i8[1,2,4,4] = requantize(%s) {mult=[1], add=[2], shift=2, lo=-128, hi=127}
+  %t: i32[1,2,4,4] = qconv(%x, %w) {kernel=[1, 3], stride=[1, 1], dilation=[1, 1], pads=[0, 1, 0, 1], groups=1, zero_point=-9}
+  %z: i8[1,2,4,4] = requantize(%t) {mult=[1], add=[2], shift=2, lo=-128, hi=127}
+}
+"#,
+    )
+    .expect("a graph");
+    let values: Vec<i64> = (0..32).map(|i| i * 37 % 256 - 128).collect();
+    let x = [Tensor::from_ints(DType::I8, [1, 2, 4, 4], &values)];
+    let expected = interp::run_graph(&graph, &x).expect("a valid graph");
+    let bytes = |d: &Design| d.inp_bits() == 8 && d.wgt_bits() > 1;
+    for design in designs().into_iter().filter(bytes) {
+        let compiled = vta_compiler::compile(&graph, &design).expect("it compiles");
+        let placement = &compiled.program.placement;
+        let convs = placement.iter().filter(|p| p.op == "vta.conv").count();
+        assert!(
+            convs == 2 || placement.iter().any(lacks_mul),
+            "{placement:?}"
+        );
+        let mut network =
+            Network::load(&compiled.program, SimDevice::new(&design)).expect("it loads");
+        assert_eq!(network.run(&x).expect("it runs"), expected);
     }
 }
 

@@ -4,9 +4,9 @@
 //! `(p - z) * w`, and so does each sum the same for all weights of its channel, which goes into the bias.
 
 use super::rewrite::{Rewrite, Rewriter, rewrite};
-use crate::{ConvAttrs, Graph, GraphError, Op, Tensor, ValueId};
+use crate::{ConvAttrs, Graph, GraphError, Node, Op, Tensor, ValueId};
 
-/// Folds a `pad` of height and width into the `qconv` that alone reads it, if the convolution has no padding of its own, or
+/// Folds a `pad` of height and width into each `qconv` that reads it, if the convolution has no padding of its own, or
 /// one of the same value.
 ///
 /// # Errors
@@ -16,7 +16,8 @@ pub fn run(graph: &mut Graph) -> Result<(), GraphError> {
         let Op::QConv(attrs, zero_point) = &node.op else {
             return Ok(Rewrite::Keep);
         };
-        let Some((x, more, value)) = padding(rw, node.inputs[0]) else {
+        let pad = rw.producer(node.inputs[0]);
+        let Some((x, more, value)) = pad.and_then(padding) else {
             return Ok(Rewrite::Keep);
         };
         let mut inputs = node.inputs.clone();
@@ -43,9 +44,8 @@ pub fn run(graph: &mut Graph) -> Result<(), GraphError> {
     Ok(())
 }
 
-/// What stands before a padding of height and width (top, left, bottom, right), and its value.
-fn padding(rw: &Rewriter, x: ValueId) -> Option<(ValueId, [usize; 4], i32)> {
-    let node = rw.only_producer(x)?;
+/// What a padding of height and width stands around, its extents (top, left, bottom, right), and its value.
+pub(super) fn padding(node: &Node) -> Option<(ValueId, [usize; 4], i32)> {
     let Op::Pad {
         before,
         after,

@@ -22,6 +22,7 @@ pub mod lower_qdq;
 pub mod pack;
 pub mod pad_to_conv;
 pub mod part_concats;
+pub mod part_padding;
 pub mod pool_sums;
 pub mod rescale_to_pool;
 pub mod sink_resize;
@@ -136,6 +137,11 @@ pub const ALL: &[Pass] = &[
         name: "im2col",
         doc: "let the host arrange the patches of an input with few channels (16 input lanes)",
         run: |graph| im2col::run(graph, [16, 16], |work| work.products),
+    },
+    Pass {
+        name: "part_padding",
+        doc: "copy operands that convolutions pad with different values",
+        run: part_padding::run,
     },
     Pass {
         name: "pool_sums",

@@ -140,7 +140,7 @@ pub fn unshareable(graph: &Graph, chosen: &[NodeId], padding: Padding) -> Option
 }
 
 /// The padding of an operator that reads it as the zero point, and that zero point.
-fn zero_padding(op: &Op) -> Option<([usize; 4], i32)> {
+pub(crate) fn zero_padding(op: &Op) -> Option<([usize; 4], i32)> {
     match op {
         Op::QConv(attrs, zero_point) => Some((attrs.window.pads, *zero_point)),
         Op::QSumPool(pool, zero_point) => Some((pool.whole_window().pads, *zero_point)),
