@@ -37,12 +37,13 @@ pub(super) struct Family {
     pub(super) rows: Vec<Row>,
     pub(super) links: Vec<Link>,
     extent: Extent,
+    distinct: bool,
 }
 
-/// The last row of accumulators, the first and the last input, the last weight tile of a family.
+/// The first and the last row of accumulators, the first and the last input, the last weight tile of a family.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Extent {
-    pub(super) acc: usize,
+    pub(super) acc: [usize; 2],
     pub(super) inp: [isize; 2],
     pub(super) wgt: usize,
 }
@@ -87,13 +88,21 @@ impl Blocks {
             block_out,
         } = geometry;
         self.group(uops, geometry);
+        self.families[..self.used]
+            .iter_mut()
+            .for_each(Family::measure);
         self.repeats.clear();
-        let loops = [0, 1].map(|i| {
-            let [d, s, w] = [kernel.dst[i], kernel.src[i], kernel.wgt[i]].map(|f| f as usize);
-            [d * batch * block_out, s * batch * block_in, w]
+        let mut loops = [kernel.iter_out, kernel.iter_in].map(|count| Repeat {
+            count: count as usize,
+            by: [0; 3],
         });
-        for (count, by) in [kernel.iter_out, kernel.iter_in].into_iter().zip(loops) {
-            let count = count as usize;
+        for (i, repeat) in loops.iter_mut().enumerate() {
+            let [d, s, w] = [kernel.dst[i], kernel.src[i], kernel.wgt[i]].map(|f| f as usize);
+            repeat.by = [d * batch * block_out, s * batch * block_in, w];
+        }
+        // Small steps first: rows of which each is beyond all before it are seen to be distinct.
+        loops.sort_unstable_by_key(|repeat| repeat.by[0]);
+        for Repeat { count, by } in loops {
             let families = &mut self.families[..self.used];
             let fit = |len: fn(&Family) -> usize| {
                 families
@@ -104,16 +113,15 @@ impl Blocks {
                     <= MOST
             };
             if loop_rows && by[2] == 0 && by[0] > 0 && fit(|f| f.rows.len()) {
-                families.iter_mut().for_each(|f| f.more_rows(count, by));
+                families
+                    .iter_mut()
+                    .for_each(|f| f.more_rows(count, by, block_out));
             } else if by[0] == 0 && fit(|f| f.links.len()) {
                 families.iter_mut().for_each(|f| f.more_links(count, by));
             } else {
                 self.repeats.push(Repeat { count, by });
             }
         }
-        self.families[..self.used]
-            .iter_mut()
-            .for_each(Family::measure);
     }
 
     /// All families of the last instruction.
@@ -193,24 +201,44 @@ fn links<'a>(
 }
 
 impl Family {
-    /// Where rows and links reach; measured once they are complete.
+    /// Where rows and links reach.
     pub(super) fn extent(&self) -> Extent {
         self.extent
     }
 
+    /// Whether every row with every link does, looked at one by one.
+    pub(super) fn lies_within(&self, extent: Extent) -> bool {
+        let inp = |row: &Row, link: &Link| row.inp as isize + link.inp;
+        let ends = extent.inp[0]..=extent.inp[1];
+        self.rows.iter().all(|row| {
+            row.acc <= extent.acc[1] && self.links.iter().all(|link| ends.contains(&inp(row, link)))
+        }) && self.links.iter().all(|link| link.wgt <= extent.wgt)
+    }
+
+    /// Whether all rows are known to differ.
+    pub(super) fn is_distinct(&self) -> bool {
+        self.distinct
+    }
+
+    /// Measures what micro-ops alone have made.
     fn measure(&mut self) {
-        let ends = |values: &mut dyn Iterator<Item = isize>| {
-            values.fold([isize::MAX, isize::MIN], |[lo, hi], v| {
-                [lo.min(v), hi.max(v)]
-            })
+        let mut extent = Extent {
+            acc: [usize::MAX, 0],
+            inp: [isize::MAX, isize::MIN],
+            wgt: 0,
         };
-        let rows = ends(&mut self.rows.iter().map(|row| row.inp as isize));
-        let links = ends(&mut self.links.iter().map(|link| link.inp));
-        self.extent = Extent {
-            acc: self.rows.iter().map(|row| row.acc).max().unwrap_or(0),
-            inp: [rows[0] + links[0], rows[1] + links[1]],
-            wgt: self.links.iter().map(|link| link.wgt).max().unwrap_or(0),
-        };
+        let (mut first, mut last) = (isize::MAX, isize::MIN);
+        for row in &self.rows {
+            extent.acc = [extent.acc[0].min(row.acc), extent.acc[1].max(row.acc)];
+            (first, last) = (first.min(row.inp as isize), last.max(row.inp as isize));
+        }
+        for link in &self.links {
+            extent.inp = [extent.inp[0].min(link.inp), extent.inp[1].max(link.inp)];
+            extent.wgt = extent.wgt.max(link.wgt);
+        }
+        extent.inp = [extent.inp[0] + first, extent.inp[1] + last];
+        self.extent = extent;
+        self.distinct = true;
     }
 
     /// Whether a chain is the family's, begun elsewhere.
@@ -229,8 +257,12 @@ impl Family {
         }));
     }
 
-    fn more_rows(&mut self, count: usize, [acc, inp, _]: [usize; 3]) {
+    fn more_rows(&mut self, count: usize, [acc, inp, _]: [usize; 3], columns: usize) {
         let rows = self.rows.len();
+        let [first, last] = self.extent.acc;
+        self.distinct &= acc >= last - first + columns || count == 1;
+        self.extent.acc[1] += (count - 1) * acc;
+        self.extent.inp[1] += ((count - 1) * inp) as isize;
         for i in 1..count {
             for k in 0..rows {
                 let row = self.rows[k];
@@ -244,6 +276,8 @@ impl Family {
 
     fn more_links(&mut self, count: usize, [_, inp, wgt]: [usize; 3]) {
         let links = self.links.len();
+        self.extent.inp[1] += ((count - 1) * inp) as isize;
+        self.extent.wgt += (count - 1) * wgt;
         for i in 1..count {
             for k in 0..links {
                 let link = self.links[k];

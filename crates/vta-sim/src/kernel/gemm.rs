@@ -97,6 +97,9 @@ impl Workspace {
         }
         self.blocks.arrange(kernel, uops, *geometry, true);
         let distinct = self.blocks.families().iter().all(|family| {
+            if family.is_distinct() {
+                return true;
+            }
             seen.begin(rows);
             let mut rows = family.rows.iter().map(|row| row.acc / geometry.block_out);
             rows.all(|row| seen.is_new(row))

@@ -53,7 +53,7 @@ pub(super) fn gemm(
         let (now, later) = rows.split_at(rows.len().div_ceil(left));
         rows = later;
         // SAFETY: the machine has the instructions of `simd`, and `Block::new` has checked every row with every
-        // link, of which the first has no distance from the row. Families are measured when they are complete.
+        // link, of which the first has no distance from the row.
         unsafe { tile(&block, now) };
     }
     true
@@ -92,7 +92,8 @@ impl<'a> Block<'a> {
         let geometry = operands.geometry;
         let [acc, inp, wgt] = at;
         let extent = family.extent();
-        assert!(acc + extent.acc + geometry.block_out <= operands.acc.len());
+        debug_assert!(family.lies_within(extent));
+        assert!(acc + extent.acc[1] + geometry.block_out <= operands.acc.len());
         assert!(extent.wgt + wgt < operands.wgt.len());
         let [first, last] = extent.inp;
         assert!(first >= 0 && last as usize + inp + geometry.block_in <= operands.inp.len());
