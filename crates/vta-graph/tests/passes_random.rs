@@ -242,9 +242,10 @@ proptest! {
             _ => match other.layers.pop() {
                 Some(layer) if dice.flag() => {
                     let many = vec![1.0; 1000];
-                    other.layers.push(match dice.flag() {
-                        true => QuantizedLayer { weight: many, ..layer },
-                        false => QuantizedLayer { means: many, ..layer },
+                    other.layers.push(match dice.range(0, 2) {
+                        0 => QuantizedLayer { weight: many, ..layer },
+                        1 => QuantizedLayer { means: many, ..layer },
+                        _ => QuantizedLayer { rounding: vec![1; 100_001], ..layer },
                     });
                 }
                 Some(_) => {}

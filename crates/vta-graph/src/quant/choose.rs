@@ -130,6 +130,7 @@ pub(super) fn layers(
             weight: weight.into_iter().map(|s| s as f32).collect(),
             means,
             deviations,
+            rounding: Vec::new(),
             bias: Vec::new(),
         };
         Ok::<_, std::convert::Infallible>(Chosen {

@@ -1,7 +1,6 @@
 //! `quantize` and `dequantize` around what integers can stand for.
 
 use super::quantization::QuantizedLayer;
-use super::rounding::Inputs;
 use super::weight;
 use crate::{DType, Graph, GraphError, Node, Op, Quant, Tensor, ValueId};
 
@@ -14,11 +13,7 @@ pub(super) fn weight(
 ) -> Result<(), GraphError> {
     let value = graph.nodes[index].inputs[1];
     let tensor = graph.constant(value).expect("a constant weight");
-    let inputs = Inputs {
-        means: &layer.means,
-        deviations: &layer.deviations,
-    };
-    let (integers, quant) = weight::to_integers(tensor, &layer.weight, inputs, dtype);
+    let (integers, quant) = weight::to_integers(tensor, layer, dtype);
     let name = graph.value(value).name.clone();
     let integers = graph.add_constant(&format!("{name}.int"), integers);
     let real = graph.add_node(&name, Op::Dequantize(quant), &[integers], &name)?;

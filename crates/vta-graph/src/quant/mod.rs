@@ -13,6 +13,7 @@ mod equalize;
 mod exactness;
 mod histogram;
 mod insert;
+mod nearest_plane;
 mod options;
 mod plan;
 mod quantization;
@@ -23,6 +24,7 @@ mod rounding;
 mod target;
 mod threads;
 mod weight;
+mod windows;
 
 pub use calibrate::{Channel, Ranges, Statistics, calibrate};
 pub use curve::SIGMOID_ERROR;

@@ -7,7 +7,8 @@ use super::calibrate::{Seen, look};
 use super::options::QuantOptions;
 use super::plan::{Plan, input_channels, is_layer};
 use super::target::QuantTarget;
-use super::{choose, correct, equalize, insert, threads};
+use super::windows::{self, Moments};
+use super::{choose, correct, equalize, insert, threads, weight};
 use crate::{DType, Graph, GraphError, Quant, Tensor, ValueId};
 
 /// All decisions of a quantization, by the names that values have in the prepared float graph.
@@ -43,11 +44,14 @@ pub struct QuantizedLayer {
     pub divided: Vec<f32>,
     /// Scales of its weights: one, or one for each output channel.
     pub weight: Vec<f32>,
-    /// Means of the channels that it reads, by which the rounding of its weights is balanced; empty: each weight is
-    /// rounded to the nearest.
+    /// Means of the channels that it reads, by which the rounding of its weights is balanced where they have no
+    /// `rounding`; empty: each weight is rounded to the nearest.
     pub means: Vec<f32>,
     /// Standard deviations of the same channels; as many as means.
     pub deviations: Vec<f32>,
+    /// Steps, -1 to 1, by which each weight, in the weight's order, lies above the nearest integer; empty: they are
+    /// rounded by means and deviations.
+    pub rounding: Vec<i8>,
     /// Added to its bias, for each output channel, after the division; empty: nothing.
     pub bias: Vec<f32>,
 }
@@ -84,6 +88,10 @@ pub fn post_training(
         seen = look(&graph, inputs, threads)?;
     }
     let mut quantization = choose_scales(&graph, &seen, options, dtypes)?;
+    if options.balance {
+        let moments = windows::moments(&graph, inputs, threads)?;
+        round(&graph, &mut quantization, &moments, dtypes[1])?;
+    }
     if options.correct_bias {
         let runs = &inputs[..inputs.len().min(correct::MAX_RUNS)];
         let mut quantized = graph.clone();
@@ -128,6 +136,36 @@ fn choose_scales(
         quantization.layers.push(chosen.layer);
     }
     Ok(quantization)
+}
+
+/// Rounds the weights of each layer by the moments of what it reads, where there are any.
+fn round(
+    graph: &Graph,
+    quantization: &mut Quantization,
+    moments: &[Vec<Moments>],
+    dtype: DType,
+) -> Result<(), GraphError> {
+    let nodes = graph.nodes.iter().filter(|node| is_layer(graph, node));
+    let nodes: Vec<_> = nodes.collect();
+    let layers = &mut quantization.layers;
+    let roundings = threads::map(threads::available(), layers.len(), |i| {
+        let tensor = graph
+            .constant(nodes[i].inputs[1])
+            .expect("a constant weight");
+        Ok::<_, GraphError>(weight::rounding(
+            tensor,
+            &layers[i].weight,
+            &moments[i],
+            dtype,
+        ))
+    })?;
+    for (layer, rounding) in layers.iter_mut().zip(roundings) {
+        if !rounding.is_empty() {
+            (layer.means, layer.deviations) = Default::default();
+            layer.rounding = rounding;
+        }
+    }
+    Ok(())
 }
 
 /// The types of activations and weights.
@@ -203,6 +241,14 @@ impl Quantization {
             }
             if layer.bias.len() != channels && !layer.bias.is_empty() {
                 return wrong("biases", layer.bias.len());
+            }
+            let weights = graph.value(node.inputs[1]).ty.len();
+            if layer.rounding.len() != weights && !layer.rounding.is_empty() {
+                return Err(GraphError::Invalid(format!(
+                    "layer `{}`: {} roundings for {weights} weights",
+                    layer.name,
+                    layer.rounding.len()
+                )));
             }
             let inputs = input_channels(graph, node);
             for (what, given) in [("means", &layer.means), ("deviations", &layer.deviations)] {

@@ -9,8 +9,7 @@
 //!   layer conv1 {
 //!     divided [0.5, 1.0]
 //!     weight [0.001, 0.002]
-//!     means [0.4]
-//!     deviations [0.5]
+//!     rounding "=+-="
 //!     bias [0.0, -0.003]
 //!   }
 //! }
@@ -85,6 +84,15 @@ pub fn print_ranges(file: &RangesFile) -> String {
             if !numbers.is_empty() {
                 print_numbers(what, numbers, &mut out);
             }
+        }
+        if !layer.rounding.is_empty() {
+            out.push_str("    rounding \"");
+            out.extend(layer.rounding.iter().map(|step| match step {
+                0 => '=',
+                1.. => '+',
+                _ => '-',
+            }));
+            out.push_str("\"\n");
         }
         out.push_str("  }\n");
     }
@@ -181,6 +189,7 @@ fn layer(lexer: &mut Lexer<'_>) -> Result<QuantizedLayer, Reason> {
         weight: Vec::new(),
         means: Vec::new(),
         deviations: Vec::new(),
+        rounding: Vec::new(),
         bias: Vec::new(),
     };
     lexer.expect("{", "`{`")?;
@@ -191,10 +200,15 @@ fn layer(lexer: &mut Lexer<'_>) -> Result<QuantizedLayer, Reason> {
             "means" => (&mut layer.means, finite),
             "deviations" => (&mut layer.deviations, finite),
             "bias" => (&mut layer.bias, finite),
+            "rounding" if layer.rounding.is_empty() => {
+                layer.rounding = steps(lexer)?;
+                continue;
+            }
+            "rounding" => return Err("the same twice for one layer".into()),
             other => {
                 return Err(lexer.unexpected(
                     other,
-                    "`divided`, `weight`, `means`, `deviations`, `bias` or `}`",
+                    "`divided`, `weight`, `rounding`, `means`, `deviations`, `bias` or `}`",
                 ));
             }
         };
@@ -210,6 +224,20 @@ fn layer(lexer: &mut Lexer<'_>) -> Result<QuantizedLayer, Reason> {
         true => Err(format!("no `weight` for the layer `{}`", layer.name)),
         false => Ok(layer),
     }
+}
+
+/// A sign for each weight.
+fn steps(lexer: &mut Lexer<'_>) -> Result<Vec<i8>, Reason> {
+    let signs = lexer.string()?;
+    let step = |sign| match sign {
+        '-' => Ok(-1),
+        '=' => Ok(0),
+        '+' => Ok(1),
+        other => Err(format!(
+            "`{other}` as the rounding of a weight: it is `-`, `=` or `+`"
+        )),
+    };
+    signs.chars().map(step).collect()
 }
 
 fn finite(lexer: &mut Lexer<'_>) -> Result<f32, Reason> {
