@@ -1,8 +1,8 @@
 //! From the statistics of a float graph to the scales of its quantization.
 
-use super::calibrate::{Channel, Ranges};
+use super::calibrate::Ranges;
 use super::options::{QuantOptions, RequantMode};
-use super::plan::{Plan, input_channels, is_layer};
+use super::plan::{Plan, is_layer};
 use super::quantization::{QuantizedLayer, StoredValue};
 use super::range::{RangeMethod, choose, params, up_to_power_of_two};
 use super::threads;
@@ -80,7 +80,6 @@ pub(super) fn layers(
     graph: &Graph,
     plan: &Plan,
     scales: &[Option<Quant>],
-    ranges: &Ranges,
     options: &QuantOptions,
     [activation, weight]: [DType; 2],
 ) -> Vec<Chosen> {
@@ -119,17 +118,10 @@ pub(super) fn layers(
         let takes_residual = fused.is_some();
         let weight = fused.or_else(|| alone.scales(tensor, &bias));
         let weight = weight.expect("scales, where no residual asks for more");
-        let read = ranges
-            .of(node.inputs[0])
-            .filter(|seen| options.balance && seen.channels.len() == input_channels(graph, node));
-        let moments = read.into_iter().flat_map(|seen| &seen.channels);
-        let (means, deviations) = moments.map(Channel::moments).unzip();
         let layer = QuantizedLayer {
             name: graph.value(node.output).name.clone(),
             divided: Vec::new(),
             weight: weight.into_iter().map(|s| s as f32).collect(),
-            means,
-            deviations,
             rounding: Vec::new(),
             bias: Vec::new(),
         };

@@ -1,7 +1,7 @@
 //! `quantize` and `dequantize` around what integers can stand for.
 
+use super::integers::Weights;
 use super::quantization::QuantizedLayer;
-use super::weight;
 use crate::{DType, Graph, GraphError, Node, Op, Quant, Tensor, ValueId};
 
 /// Makes the weight of a layer integers of these scales: one, or one for each output channel.
@@ -13,7 +13,7 @@ pub(super) fn weight(
 ) -> Result<(), GraphError> {
     let value = graph.nodes[index].inputs[1];
     let tensor = graph.constant(value).expect("a constant weight");
-    let (integers, quant) = weight::to_integers(tensor, layer, dtype);
+    let (integers, quant) = Weights::new(tensor, &layer.weight, dtype).integers(layer);
     let name = graph.value(value).name.clone();
     let integers = graph.add_constant(&format!("{name}.int"), integers);
     let real = graph.add_node(&name, Op::Dequantize(quant), &[integers], &name)?;

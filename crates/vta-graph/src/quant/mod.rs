@@ -13,6 +13,7 @@ mod equalize;
 mod exactness;
 mod histogram;
 mod insert;
+mod integers;
 mod nearest_plane;
 mod options;
 mod plan;

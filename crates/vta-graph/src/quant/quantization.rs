@@ -4,11 +4,12 @@
 use std::collections::HashMap;
 
 use super::calibrate::{Seen, look};
+use super::integers::Weights;
 use super::options::QuantOptions;
 use super::plan::{Plan, input_channels, is_layer};
 use super::target::QuantTarget;
 use super::windows::{self, Moments};
-use super::{choose, correct, equalize, insert, threads, weight};
+use super::{choose, correct, equalize, insert, threads};
 use crate::{DType, Graph, GraphError, Quant, Tensor, ValueId};
 
 /// All decisions of a quantization, by the names that values have in the prepared float graph.
@@ -44,13 +45,8 @@ pub struct QuantizedLayer {
     pub divided: Vec<f32>,
     /// Scales of its weights: one, or one for each output channel.
     pub weight: Vec<f32>,
-    /// Means of the channels that it reads, by which the rounding of its weights is balanced where they have no
-    /// `rounding`; empty: each weight is rounded to the nearest.
-    pub means: Vec<f32>,
-    /// Standard deviations of the same channels; as many as means.
-    pub deviations: Vec<f32>,
-    /// Steps, -1 to 1, by which each weight, in the weight's order, lies above the nearest integer; empty: they are
-    /// rounded by means and deviations.
+    /// Steps, -1 to 1, by which each weight, in the weight's order, lies above the nearest integer; those behind the last
+    /// are the nearest.
     pub rounding: Vec<i8>,
     /// Added to its bias, for each output channel, after the division; empty: nothing.
     pub bias: Vec<f32>,
@@ -90,7 +86,7 @@ pub fn post_training(
     let mut quantization = choose_scales(&graph, &seen, options, dtypes)?;
     if options.balance {
         let moments = windows::moments(&graph, inputs, threads)?;
-        round(&graph, &mut quantization, &moments, dtypes[1])?;
+        round(&graph, &mut quantization, &seen, &moments, dtypes[1])?;
     }
     if options.correct_bias {
         let runs = &inputs[..inputs.len().min(correct::MAX_RUNS)];
@@ -129,7 +125,7 @@ fn choose_scales(
         layers: Vec::new(),
     };
     let scales = quantization.scales(graph, &plan)?;
-    for chosen in choose::layers(graph, &plan, &scales, &seen.ranges, options, dtypes) {
+    for chosen in choose::layers(graph, &plan, &scales, options, dtypes) {
         if chosen.takes_residual {
             quantization.values.retain(|v| v.name != chosen.layer.name);
         }
@@ -138,10 +134,12 @@ fn choose_scales(
     Ok(quantization)
 }
 
-/// Rounds the weights of each layer by the moments of what it reads, where there are any.
+/// Rounds the weights of each layer by the moments of what it reads, or where there are none by means and deviations of
+/// its channels.
 fn round(
     graph: &Graph,
     quantization: &mut Quantization,
+    seen: &Seen,
     moments: &[Vec<Moments>],
     dtype: DType,
 ) -> Result<(), GraphError> {
@@ -149,21 +147,18 @@ fn round(
     let nodes: Vec<_> = nodes.collect();
     let layers = &mut quantization.layers;
     let roundings = threads::map(threads::available(), layers.len(), |i| {
-        let tensor = graph
-            .constant(nodes[i].inputs[1])
-            .expect("a constant weight");
-        Ok::<_, GraphError>(weight::rounding(
-            tensor,
-            &layers[i].weight,
-            &moments[i],
-            dtype,
-        ))
+        let node = nodes[i];
+        let weight = graph.constant(node.inputs[1]).expect("a constant weight");
+        let weights = Weights::new(weight, &layers[i].weight, dtype);
+        let channels = (seen.ranges.of(node.inputs[0])).map_or(&[][..], |seen| &seen.channels);
+        Ok::<_, GraphError>(match moments[i].as_slice() {
+            [] if channels.len() == input_channels(graph, node) => weights.balanced(channels),
+            [] => Vec::new(),
+            moments => weights.rounded(moments),
+        })
     })?;
     for (layer, rounding) in layers.iter_mut().zip(roundings) {
-        if !rounding.is_empty() {
-            (layer.means, layer.deviations) = Default::default();
-            layer.rounding = rounding;
-        }
+        layer.rounding = rounding;
     }
     Ok(())
 }
@@ -243,22 +238,12 @@ impl Quantization {
                 return wrong("biases", layer.bias.len());
             }
             let weights = graph.value(node.inputs[1]).ty.len();
-            if layer.rounding.len() != weights && !layer.rounding.is_empty() {
+            if layer.rounding.len() > weights {
                 return Err(GraphError::Invalid(format!(
                     "layer `{}`: {} roundings for {weights} weights",
                     layer.name,
                     layer.rounding.len()
                 )));
-            }
-            let inputs = input_channels(graph, node);
-            for (what, given) in [("means", &layer.means), ("deviations", &layer.deviations)] {
-                if given.len() != layer.means.len() || !given.is_empty() && given.len() != inputs {
-                    return Err(GraphError::Invalid(format!(
-                        "layer `{}`: {} {what} for {inputs} channels that it reads",
-                        layer.name,
-                        given.len()
-                    )));
-                }
             }
         }
         self.divide(graph, &indices)?;

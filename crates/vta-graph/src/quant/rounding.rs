@@ -5,8 +5,6 @@
 //! near the middle of two integers are therefore rounded the other way. A bias takes out the mean of what
 //! is left, not what varies with the inputs.
 
-use std::ops::Range;
-
 use crate::DType;
 
 /// How much of an input's variance the positions of a kernel have in common.
@@ -18,22 +16,11 @@ const DOUBT: f64 = 0.25;
 /// Of the sum of magnitudes of a row, the share by which it may grow, as a divisor.
 pub(super) const GROWTH: f64 = 64.0;
 
-/// What a layer reads, channel by channel; nothing if nothing is known.
-#[derive(Clone, Copy)]
+/// What a layer reads, channel by channel.
 pub(super) struct Inputs<'a> {
     pub(super) means: &'a [f32],
     /// Standard deviations.
     pub(super) deviations: &'a [f32],
-}
-
-impl<'a> Inputs<'a> {
-    /// Of some channels.
-    pub(super) fn of(self, channels: Range<usize>) -> Option<Inputs<'a>> {
-        Some(Inputs {
-            means: self.means.get(channels.clone())?,
-            deviations: self.deviations.get(channels)?,
-        })
-    }
 }
 
 /// Changes the integers of an output channel's weights, each the nearest, to make the expected square of the
@@ -42,7 +29,7 @@ pub(super) fn balance(
     row: &[f32],
     rounded: &mut [i64],
     scale: f64,
-    inputs: Inputs<'_>,
+    inputs: &Inputs<'_>,
     dtype: DType,
 ) {
     let (lo, hi) = dtype.range().expect("an integer type");
@@ -94,12 +81,12 @@ mod tests {
             deviations: &[1.0],
         };
         let mut rounded = [0; 10];
-        balance(&row, &mut rounded, 1.0, inputs, DType::I8);
+        balance(&row, &mut rounded, 1.0, &inputs, DType::I8);
         // 64 times less than one: magnitudes may not grow from nothing.
         assert_eq!(rounded, [0; 10]);
         let row = [100.4f32; 10];
         let mut rounded = [100; 10];
-        balance(&row, &mut rounded, 1.0, inputs, DType::I8);
+        balance(&row, &mut rounded, 1.0, &inputs, DType::I8);
         assert_eq!(rounded.iter().sum::<i64>(), 1004);
         assert!(rounded.iter().all(|q| (100..=101).contains(q)));
     }
@@ -113,7 +100,7 @@ mod tests {
             deviations: &[1.0; 4],
         };
         let mut rounded = [50, 30, -20, 10];
-        balance(&row, &mut rounded, 1.0, inputs, DType::I8);
+        balance(&row, &mut rounded, 1.0, &inputs, DType::I8);
         assert_eq!(rounded, [50, 30, -20, 10]);
     }
 
@@ -125,7 +112,7 @@ mod tests {
             deviations: &[0.0],
         };
         let mut rounded = [127, 127, 127];
-        balance(&row, &mut rounded, 1.0, inputs, DType::I8);
+        balance(&row, &mut rounded, 1.0, &inputs, DType::I8);
         assert_eq!(rounded.iter().sum::<i64>(), 380);
         assert!(rounded.iter().all(|&q| q <= 127));
     }

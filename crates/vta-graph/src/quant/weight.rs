@@ -1,11 +1,8 @@
-//! Symmetric integer weights.
+//! Scales of symmetric integer weights.
 
-use super::nearest_plane::Planes;
-use super::quantization::QuantizedLayer;
 use super::rescale::RESIDUAL_MIN;
-use super::rounding::{GROWTH, Inputs, balance};
-use super::windows::Moments;
-use crate::{DType, Quant, Tensor};
+use super::rounding::GROWTH;
+use crate::{DType, Tensor};
 
 /// What the scales of a layer's weights must respect.
 pub(super) struct Limits {
@@ -112,93 +109,6 @@ pub(super) fn covering_scale(weight: &Tensor, dtype: DType) -> f64 {
     largest(elements) / steps(dtype)
 }
 
-/// The weight of a layer as integers of `dtype`, and what they stand for: each the nearest, and from there as the layer
-/// says, or balanced where something is known of the inputs. Signs are not: between them nothing is near.
-pub(super) fn to_integers(
-    weight: &Tensor,
-    layer: &QuantizedLayer,
-    dtype: DType,
-) -> (Tensor, Quant) {
-    let elements = weight.as_f32().expect("a float weight");
-    let (outputs, channels) = (weight.shape()[0], weight.shape()[1]);
-    let row = elements.len() / outputs;
-    let inputs = Inputs {
-        means: &layer.means,
-        deviations: &layer.deviations,
-    };
-    let groups = (inputs.means.len() / channels).max(1);
-    let mut integers: Vec<i64> = Vec::with_capacity(elements.len());
-    for (o, weights) in elements.chunks(row).enumerate() {
-        let scale = scale_of(&layer.weight, o, outputs);
-        integers.extend(weights.iter().map(|&w| round(w, scale, dtype) as i64));
-        let first = o / (outputs / groups) * channels;
-        let known = inputs.of(first..first + channels);
-        let known = known.filter(|_| dtype != DType::S1 && layer.rounding.is_empty());
-        if let Some(inputs) = known {
-            balance(weights, &mut integers[o * row..], scale, inputs, dtype);
-        }
-    }
-    let (lo, hi) = dtype.range().expect("an integer type");
-    let steps = layer.rounding.iter().filter(|_| dtype != DType::S1);
-    for (q, &step) in integers.iter_mut().zip(steps) {
-        *q = (*q + i64::from(step)).clamp(lo, hi);
-    }
-    let quant = Quant {
-        zero_point: vec![0],
-        scale: layer.weight.clone(),
-        axis: 0,
-    };
-    (
-        Tensor::from_ints(dtype, weight.shape().to_vec(), &integers),
-        quant,
-    )
-}
-
-/// By how many steps each weight lies above the nearest integer, so that errors make up for one another by the moments
-/// of what each group of output channels reads; nothing where there are no moments, nor of signs.
-pub(super) fn rounding(
-    weight: &Tensor,
-    scales: &[f32],
-    moments: &[Moments],
-    dtype: DType,
-) -> Vec<i8> {
-    if moments.is_empty() || dtype == DType::S1 {
-        return Vec::new();
-    }
-    let elements = weight.as_f32().expect("a float weight");
-    let outputs = weight.shape()[0];
-    let row = elements.len() / outputs;
-    let group = outputs / moments.len();
-    let mut steps = vec![0; elements.len()];
-    for (g, moments) in moments.iter().enumerate() {
-        let Some(planes) = Planes::new(moments) else {
-            continue;
-        };
-        for o in g * group..(g + 1) * group {
-            let (weights, scale) = (&elements[o * row..][..row], scale_of(scales, o, outputs));
-            let nearest: Vec<i64> = weights
-                .iter()
-                .map(|&w| round(w, scale, dtype) as i64)
-                .collect();
-            let mut rounded = nearest.clone();
-            planes.round(weights, &mut rounded, scale, dtype);
-            let magnitude = |row: &[i64]| row.iter().map(|q| q.abs()).sum::<i64>();
-            let most = magnitude(&nearest);
-            if magnitude(&rounded) <= most + (most as f64 / GROWTH) as i64 {
-                let all = steps[o * row..]
-                    .iter_mut()
-                    .zip(rounded.iter().zip(&nearest));
-                all.for_each(|(step, (q, nearest))| *step = (q - nearest) as i8);
-            }
-        }
-    }
-    steps
-}
-
-fn scale_of(scales: &[f32], output: usize, outputs: usize) -> f64 {
-    scales[output * scales.len() / outputs].into()
-}
-
 /// The squared error of all weights, each rounded to the nearest, with one scale or one for each output channel.
 pub(super) fn squared_errors(weight: &Tensor, scales: &[f64], dtype: DType) -> f64 {
     let elements = weight.as_f32().expect("a float weight");
@@ -208,7 +118,7 @@ pub(super) fn squared_errors(weight: &Tensor, scales: &[f64], dtype: DType) -> f
 }
 
 /// The nearest integer of `dtype`, an even one where two are; of signs that of `w`, of 0 that is +1.
-fn round(w: f32, scale: f64, dtype: DType) -> f64 {
+pub(super) fn round(w: f32, scale: f64, dtype: DType) -> f64 {
     if dtype == DType::S1 {
         return if w < 0.0 { -1.0 } else { 1.0 };
     }

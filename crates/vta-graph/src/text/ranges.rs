@@ -1,7 +1,7 @@
 //! The text form of a quantization: what `vta quantize` writes and other commands read.
 //!
 //! ```text
-//! ranges 1 {
+//! ranges 2 {
 //!   model "sha256:..."
 //!   note "calibrated on 100 inputs; asymmetric, ..."
 //!   widths 8 8 32 residuals
@@ -9,7 +9,7 @@
 //!   layer conv1 {
 //!     divided [0.5, 1.0]
 //!     weight [0.001, 0.002]
-//!     rounding "=+-="
+//!     rounding "dC..b"
 //!     bias [0.0, -0.003]
 //!   }
 //! }
@@ -23,7 +23,7 @@ use crate::GraphError;
 use crate::quant::{QuantTarget, Quantization, QuantizedLayer, StoredValue};
 
 /// The version that this text form has.
-const VERSION: &str = "1";
+const VERSION: &str = "2";
 
 /// A quantization, with what it is for and where it comes from.
 #[derive(Clone, Debug, PartialEq)]
@@ -77,8 +77,6 @@ pub fn print_ranges(file: &RangesFile) -> String {
         for (what, numbers) in [
             ("divided", &layer.divided),
             ("weight", &layer.weight),
-            ("means", &layer.means),
-            ("deviations", &layer.deviations),
             ("bias", &layer.bias),
         ] {
             if !numbers.is_empty() {
@@ -86,13 +84,7 @@ pub fn print_ranges(file: &RangesFile) -> String {
             }
         }
         if !layer.rounding.is_empty() {
-            out.push_str("    rounding \"");
-            out.extend(layer.rounding.iter().map(|step| match step {
-                0 => '=',
-                1.. => '+',
-                _ => '-',
-            }));
-            out.push_str("\"\n");
+            print_steps(&layer.rounding, &mut out);
         }
         out.push_str("  }\n");
     }
@@ -187,8 +179,6 @@ fn layer(lexer: &mut Lexer<'_>) -> Result<QuantizedLayer, Reason> {
         name: lexer.name("the name of a layer's result")?.into_owned(),
         divided: Vec::new(),
         weight: Vec::new(),
-        means: Vec::new(),
-        deviations: Vec::new(),
         rounding: Vec::new(),
         bias: Vec::new(),
     };
@@ -197,8 +187,6 @@ fn layer(lexer: &mut Lexer<'_>) -> Result<QuantizedLayer, Reason> {
         let (to, read): (_, fn(&mut Lexer<'_>) -> _) = match lexer.next() {
             "divided" => (&mut layer.divided, positive),
             "weight" => (&mut layer.weight, positive),
-            "means" => (&mut layer.means, finite),
-            "deviations" => (&mut layer.deviations, finite),
             "bias" => (&mut layer.bias, finite),
             "rounding" if layer.rounding.is_empty() => {
                 layer.rounding = steps(lexer)?;
@@ -206,10 +194,9 @@ fn layer(lexer: &mut Lexer<'_>) -> Result<QuantizedLayer, Reason> {
             }
             "rounding" => return Err("the same twice for one layer".into()),
             other => {
-                return Err(lexer.unexpected(
-                    other,
-                    "`divided`, `weight`, `rounding`, `means`, `deviations`, `bias` or `}`",
-                ));
+                return Err(
+                    lexer.unexpected(other, "`divided`, `weight`, `rounding`, `bias` or `}`")
+                );
             }
         };
         if !to.is_empty() {
@@ -226,18 +213,48 @@ fn layer(lexer: &mut Lexer<'_>) -> Result<QuantizedLayer, Reason> {
     }
 }
 
-/// A sign for each weight.
+/// How many weights a dot passes over, one more than a letter does at most.
+const RUN: usize = 26;
+
+/// The weights that are not the nearest integer: `c` passes over two that are and stands for one a step above it, `C`
+/// for one a step below; `.` passes over 26.
+fn print_steps(steps: &[i8], out: &mut String) {
+    out.push_str("    rounding \"");
+    let mut nearest = 0;
+    for &step in steps {
+        if step == 0 {
+            nearest += 1;
+            continue;
+        }
+        out.extend(std::iter::repeat_n('.', nearest / RUN));
+        let first = if step > 0 { b'a' } else { b'A' };
+        out.push((first + (nearest % RUN) as u8).into());
+        nearest = 0;
+    }
+    out.push_str("\"\n");
+}
+
 fn steps(lexer: &mut Lexer<'_>) -> Result<Vec<i8>, Reason> {
-    let signs = lexer.string()?;
-    let step = |sign| match sign {
-        '-' => Ok(-1),
-        '=' => Ok(0),
-        '+' => Ok(1),
-        other => Err(format!(
-            "`{other}` as the rounding of a weight: it is `-`, `=` or `+`"
-        )),
-    };
-    signs.chars().map(step).collect()
+    let text = lexer.string()?;
+    let (mut steps, mut nearest) = (Vec::new(), 0);
+    for c in text.bytes() {
+        let (first, step) = match c {
+            b'.' => {
+                nearest += RUN;
+                continue;
+            }
+            b'a'..=b'z' => (b'a', 1),
+            b'A'..=b'Z' => (b'A', -1),
+            _ => return Err("the rounding of weights is letters and dots".into()),
+        };
+        steps.resize(steps.len() + nearest + usize::from(c - first), 0);
+        steps.push(step);
+        nearest = 0;
+    }
+    match nearest {
+        0 => Ok(steps),
+        _ => Err("the rounding of weights ends in a letter".into()),
+    }
 }
 
 fn finite(lexer: &mut Lexer<'_>) -> Result<f32, Reason> {
@@ -253,5 +270,34 @@ fn positive(lexer: &mut Lexer<'_>) -> Result<f32, Reason> {
     match number > 0.0 {
         true => Ok(number),
         false => Err(format!("`{number:?}`, where more than 0 was expected")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        /// Steps far apart and close together, up to the last of them.
+        #[test]
+        fn steps_print_and_parse(runs in prop::collection::vec((0..100_usize, prop::bool::ANY), 0..50)) {
+            let mut given = Vec::new();
+            for (nearest, up) in runs {
+                given.resize(given.len() + nearest, 0);
+                given.push(if up { 1 } else { -1 });
+            }
+            let mut text = String::new();
+            print_steps(&given, &mut text);
+            let text = text.trim().strip_prefix("rounding ").expect("what it is");
+            prop_assert_eq!(steps(&mut Lexer::new(text)), Ok(given));
+        }
+    }
+
+    #[test]
+    fn steps_are_letters_and_dots_and_end_in_a_letter() {
+        for wrong in ["\"a=\"", "\"a.\"", "\"\u{e9}\"", "3"] {
+            assert!(steps(&mut Lexer::new(wrong)).is_err(), "{wrong}");
+        }
     }
 }
