@@ -86,13 +86,15 @@ pub(crate) fn order(
     for commands in operators {
         for command in commands {
             let module = module(&command);
+            let touches = history.touches(&command);
             let needs = if overlap {
-                history.needs(&command)
+                history.needs(&touches)
             } else {
                 order.begun()
             };
             let pops = order.wait(module, needs);
-            history.record(&command, order.modules[module as usize].steps.len() + 1);
+            let count = order.modules[module as usize].steps.len() + 1;
+            history.record(touches, module, count);
             order.append(module, Some(command), pops);
         }
         ends.push(order.steps.len());

@@ -105,7 +105,8 @@ impl Layout {
             }
             // A zero-width field may lie past the last bit, where no shift reaches.
             if place.width > 0 {
-                word |= ((value as u128) << place.lo) & place.mask();
+                let bits = value as u64 & (u64::MAX >> (64 - place.width));
+                word |= u128::from(bits) << place.lo;
             }
         }
         Ok(word)

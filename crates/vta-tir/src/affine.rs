@@ -1,7 +1,5 @@
 //! The normal form of index expressions.
 
-use std::collections::BTreeMap;
-
 use crate::expr::{Expr, ExprOp, Name};
 
 /// `constant + Σ coefficient * term`.
@@ -11,7 +9,8 @@ use crate::expr::{Expr, ExprOp, Name};
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Affine {
     constant: i64,
-    terms: BTreeMap<Expr, i64>,
+    /// In the order of the terms.
+    terms: Vec<(Expr, i64)>,
 }
 
 impl Affine {
@@ -31,14 +30,14 @@ impl Affine {
     pub(crate) fn constant(constant: i64) -> Affine {
         Affine {
             constant,
-            terms: BTreeMap::new(),
+            terms: Vec::new(),
         }
     }
 
     fn term(term: Expr) -> Affine {
         Affine {
             constant: 0,
-            terms: BTreeMap::from([(term, 1)]),
+            terms: vec![(term, 1)],
         }
     }
 
@@ -85,10 +84,10 @@ impl Affine {
 
     /// The coefficient of variable `name` where it stands as a term by itself; 0 where it does not.
     pub fn coefficient(&self, name: &Name) -> i64 {
-        self.terms
-            .get(&Expr::Var(name.clone()))
-            .copied()
-            .unwrap_or(0)
+        let is_it = |term: &Expr| matches!(term, Expr::Var(v) if v == name);
+        self.terms()
+            .find(|(term, _)| is_it(term))
+            .map_or(0, |(_, c)| c)
     }
 
     /// The value, if there are no terms.
@@ -98,27 +97,28 @@ impl Affine {
 
     /// Whether every term is a plain variable.
     pub fn is_linear(&self) -> bool {
-        self.terms.keys().all(|term| matches!(term, Expr::Var(_)))
+        self.terms().all(|(term, _)| matches!(term, Expr::Var(_)))
     }
 
     /// Whether variable `name` occurs, inside an opaque term included.
     pub fn mentions(&self, name: &str) -> bool {
-        self.terms.keys().any(|term| term.mentions(name))
+        self.terms().any(|(term, _)| term.mentions(name))
     }
 
     pub(crate) fn add(&self, other: &Affine) -> Option<Affine> {
-        let mut sum = self.clone();
-        sum.constant = sum.constant.checked_add(other.constant)?;
+        let mut sum = Affine::constant(self.constant.checked_add(other.constant)?);
+        let mut mine = self.terms.iter().peekable();
         for (term, coefficient) in other.terms() {
-            let total = sum
-                .terms
-                .remove(term)
-                .unwrap_or(0)
-                .checked_add(coefficient)?;
+            while let Some(before) = mine.next_if(|(mine, _)| mine < term) {
+                sum.terms.push(before.clone());
+            }
+            let like = mine.next_if(|(mine, _)| mine == term);
+            let total = like.map_or(0, |(_, c)| *c).checked_add(coefficient)?;
             if total != 0 {
-                sum.terms.insert(term.clone(), total);
+                sum.terms.push((term.clone(), total));
             }
         }
+        sum.terms.extend(mine.cloned());
         Some(sum)
     }
 
@@ -132,9 +132,8 @@ impl Affine {
         }
         let mut scaled = Affine::constant(self.constant.checked_mul(factor)?);
         for (term, coefficient) in self.terms() {
-            scaled
-                .terms
-                .insert(term.clone(), coefficient.checked_mul(factor)?);
+            let coefficient = coefficient.checked_mul(factor)?;
+            scaled.terms.push((term.clone(), coefficient));
         }
         Some(scaled)
     }
@@ -142,7 +141,8 @@ impl Affine {
     /// Takes `term` out: what is left, and its coefficient.
     pub(crate) fn without(&self, term: &Expr) -> (Affine, i64) {
         let mut rest = self.clone();
-        let coefficient = rest.terms.remove(term).unwrap_or(0);
+        let at = rest.terms.iter().position(|(other, _)| other == term);
+        let coefficient = at.map_or(0, |at| rest.terms.remove(at).1);
         (rest, coefficient)
     }
 
@@ -202,7 +202,7 @@ fn divide(op: ExprOp, a: &Affine, d: i64) -> Option<Affine> {
         } else {
             (&mut rest, coefficient)
         };
-        part.0.terms.insert(term.clone(), part.1);
+        part.0.terms.push((term.clone(), part.1));
     }
     let small = match rest.as_const() {
         Some(c) if op == ExprOp::FloorDiv => Affine::constant(c.div_euclid(d)),

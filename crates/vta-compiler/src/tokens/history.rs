@@ -1,9 +1,10 @@
-//! What commands touched: for each element on chip and each stretch of DRAM, how many commands of a
-//! module there were when it was last touched.
+//! What commands touched: for elements on chip and stretches of DRAM, how many commands of a module there were when
+//! they were last touched.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 
-use vta_isa::{Design, GemmMode, MemType};
+use vta_isa::{Design, GemmMode, MemType, Module};
 use vta_program::Block2d;
 
 use super::Clock;
@@ -17,9 +18,9 @@ pub(super) fn is_loaded(mem: MemType) -> bool {
     matches!(mem, MemType::Inp | MemType::Wgt | MemType::Rqt)
 }
 
-/// A place that commands touch.
+/// A range of a place that a command touches.
 #[derive(Clone, Debug)]
-struct Touch {
+pub(super) struct Touch {
     place: Place,
     at: Range<usize>,
     writes: bool,
@@ -37,59 +38,82 @@ enum Place {
 
 const PLACES: usize = 5;
 
-/// By place: the last command of each module that read, and that wrote.
+/// The last command of one module that touched each element: by the beginning of a range its end and the command's
+/// number. Ranges do not overlap.
 #[derive(Default)]
-struct Marks {
-    reads: Vec<Clock>,
-    writes: Vec<Clock>,
+struct Marks(BTreeMap<usize, (usize, usize)>);
+
+impl Marks {
+    /// The last command that touched any of a range; 0 if none did.
+    fn last(&self, at: &Range<usize>) -> usize {
+        let reaching = self.0.range(..at.end).rev();
+        let reaching = reaching.take_while(|(_, (end, _))| *end > at.start);
+        reaching.map(|(_, (_, count))| *count).max().unwrap_or(0)
+    }
+
+    /// The commands come in their order.
+    fn put(&mut self, at: Range<usize>, count: usize) {
+        if at.is_empty() {
+            return;
+        }
+        while let Some((&start, &(end, before))) = self.0.range(..at.end).next_back() {
+            if end <= at.start {
+                break;
+            }
+            self.0.remove(&start);
+            if start < at.start {
+                self.0.insert(start, (at.start, before));
+            }
+            if end > at.end {
+                self.0.insert(at.end, (end, before));
+            }
+        }
+        self.0.insert(at.start, (at.end, count));
+    }
 }
 
+/// By place: what each module read, and what it wrote.
 pub(super) struct History {
     design: Design,
-    places: [Marks; PLACES],
+    reads: [[Marks; 3]; PLACES],
+    writes: [[Marks; 3]; PLACES],
 }
 
 impl History {
     pub(super) fn new(design: &Design) -> Self {
         History {
             design: design.clone(),
-            places: Default::default(),
+            reads: Default::default(),
+            writes: Default::default(),
         }
     }
 
-    /// How many commands of each module have to be over before this one.
-    pub(super) fn needs(&self, command: &Command) -> Clock {
+    /// How many commands of each module have to be over before one that touches this.
+    pub(super) fn needs(&self, touches: &[Touch]) -> Clock {
         let mut needs = Clock::default();
-        for touch in self.touches(command) {
-            let marks = &self.places[touch.place as usize];
-            needs = later(needs, last(&marks.writes, &touch.at));
-            if touch.writes {
-                needs = later(needs, last(&marks.reads, &touch.at));
+        for touch in touches {
+            let reads = touch.writes.then_some(&self.reads);
+            for places in reads.into_iter().chain([&self.writes]) {
+                for (needs, marks) in needs.iter_mut().zip(&places[touch.place as usize]) {
+                    *needs = marks.last(&touch.at).max(*needs);
+                }
             }
         }
         needs
     }
 
-    /// This is command `count` of its module.
-    pub(super) fn record(&mut self, command: &Command, count: usize) {
-        let module = super::module(command);
-        for touch in self.touches(command) {
-            let marks = &mut self.places[touch.place as usize];
-            let marks = if touch.writes {
-                &mut marks.writes
-            } else {
-                &mut marks.reads
+    /// Command `count` of its module touches this.
+    pub(super) fn record(&mut self, touches: Vec<Touch>, module: Module, count: usize) {
+        for touch in touches {
+            let places = match touch.writes {
+                true => &mut self.writes,
+                false => &mut self.reads,
             };
-            if marks.len() < touch.at.end {
-                marks.resize(touch.at.end, Clock::default());
-            }
-            for mark in &mut marks[touch.at] {
-                mark[module as usize] = count;
-            }
+            places[touch.place as usize][module as usize].put(touch.at, count);
         }
     }
 
-    fn touches(&self, command: &Command) -> Vec<Touch> {
+    pub(super) fn touches(&self, command: &Command) -> Vec<Touch> {
         let mut touches = Vec::new();
         let mut touch = |place, at, writes| touches.push(Touch { place, at, writes });
         match command {
@@ -140,14 +164,4 @@ fn place(mem: MemType) -> Place {
         MemType::Rqt => Place::Rqt,
         _ => Place::Acc,
     }
-}
-
-fn last(marks: &[Clock], at: &Range<usize>) -> Clock {
-    let end = at.end.min(marks.len());
-    let marks = marks.get(at.start..end).unwrap_or_default();
-    marks.iter().copied().fold(Clock::default(), later)
-}
-
-fn later(a: Clock, b: Clock) -> Clock {
-    [a[0].max(b[0]), a[1].max(b[1]), a[2].max(b[2])]
 }

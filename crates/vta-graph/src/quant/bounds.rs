@@ -1,6 +1,6 @@
 //! What values integers can take: intervals proven from weights, never from observation.
 
-use crate::{DType, Graph, GraphError, Node, NodeId, Op, Piece, Pieces, Requant, ValueId};
+use crate::{DType, Data, Graph, GraphError, Node, NodeId, Op, Piece, Pieces, Requant, Tensor};
 
 /// Smallest and largest value.
 pub type Interval = (i64, i64);
@@ -136,27 +136,37 @@ pub fn sum_bounds(graph: &Graph, node: &Node, (lo, hi): Interval) -> Option<Vec<
         Op::QDense(z) => (i64::from(*z), false),
         _ => return None,
     };
-    let integers = |v: ValueId| graph.constant(v)?.to_ints();
-    let weight = integers(node.inputs[1])?;
-    let channels = *graph.value(node.inputs[1]).ty.shape.first()?;
+    let weight = graph.constant(node.inputs[1])?;
+    let channels = *weight.shape().first()?;
     let bias = match node.inputs.get(2) {
-        Some(&bias) => integers(bias)?,
+        Some(&bias) => graph.constant(bias)?.to_ints()?,
         None => vec![0; channels],
     };
     let (mut lo, mut hi) = (lo - zero_point, hi - zero_point);
     if padded {
         (lo, hi) = (lo.min(0), hi.max(0));
     }
-    let sums = weight
-        .chunks(weight.len() / channels)
-        .zip(bias)
-        .map(|(row, b)| {
-            row.iter().fold((b, b), |(min, max), w| {
-                let (p, q) = (lo * w, hi * w);
-                (min + p.min(q), max + p.max(q))
-            })
-        });
-    Some(sums.collect())
+    let sums = signed_sums(weight, channels)?.into_iter().zip(bias);
+    let reach = |((negative, positive), b)| {
+        let (min, max) = (lo * positive + hi * negative, hi * positive + lo * negative);
+        (b + min, b + max)
+    };
+    Some(sums.map(reach).collect())
+}
+
+/// Of each row of a weight the sum of what is below 0, and of what is above.
+fn signed_sums(weight: &Tensor, rows: usize) -> Option<Vec<(i64, i64)>> {
+    fn sums<T: Copy + Into<i64>>(weight: &[T], rows: usize) -> Vec<(i64, i64)> {
+        let sum = |row: &[T]| {
+            let w = row.iter().map(|&w| w.into());
+            w.fold((0, 0), |(n, p), w: i64| (n + w.min(0), p + w.max(0)))
+        };
+        weight.chunks(weight.len() / rows).map(sum).collect()
+    }
+    match weight.data() {
+        Data::I8(weight) => Some(sums(weight, rows)),
+        _ => Some(sums(&weight.to_ints()?, rows)),
+    }
 }
 
 /// What a `qaccumulate` adds to the sums, for each of its multipliers, if its operand lies in an interval.

@@ -190,11 +190,11 @@ fn scale_outputs(graph: &mut Graph, node: usize, factor: &[f32]) {
         let tensor = graph.constant(v).expect("a constant layer");
         let row = tensor.ty().len() / factor.len();
         let elements = tensor.as_f32().expect("a float layer");
-        let scaled = elements
-            .iter()
-            .enumerate()
-            .map(|(i, x)| x / factor[i / row]);
-        let scaled = Tensor::f32(tensor.shape().to_vec(), scaled.collect());
+        let mut scaled = Vec::with_capacity(elements.len());
+        for (row, by) in elements.chunks(row).zip(factor) {
+            scaled.extend(row.iter().map(|x| x / by));
+        }
+        let scaled = Tensor::f32(tensor.shape().to_vec(), scaled);
         replace(graph, node, i, scaled);
     }
 }
@@ -202,19 +202,23 @@ fn scale_outputs(graph: &mut Graph, node: usize, factor: &[f32]) {
 fn scale_inputs(graph: &mut Graph, node: usize, factor: &[f32]) {
     let (op, v) = (graph.nodes[node].op.clone(), graph.nodes[node].inputs[1]);
     let tensor = graph.constant(v).expect("a constant layer");
-    let channels = tensor.shape()[0];
-    let row = tensor.ty().len() / channels;
+    let outputs = tensor.shape()[0];
+    let elements = tensor.as_f32().expect("a float layer");
     let (groups, taps) = match op {
         Op::Conv(ConvAttrs { groups, window }) => (groups, window.kernel.iter().product()),
         _ => (1, 1),
     };
-    let inputs = row / taps;
-    let elements = tensor.as_f32().expect("a float layer").iter().enumerate();
-    let scaled = elements.map(|(i, w)| {
-        let (o, i) = (i / row, i % row / taps);
-        w * factor[o / (channels / groups) * inputs + i]
-    });
-    let scaled = Tensor::f32(tensor.shape().to_vec(), scaled.collect());
+    let mut scaled = Vec::with_capacity(elements.len());
+    // Of each group of outputs the inputs that it reads.
+    let of_group = elements.chunks(elements.len() / groups);
+    for (rows, factor) in of_group.zip(factor.chunks(factor.len() / groups)) {
+        for row in rows.chunks(rows.len() / (outputs / groups)) {
+            for (taps, by) in row.chunks(taps).zip(factor) {
+                scaled.extend(taps.iter().map(|w| w * by));
+            }
+        }
+    }
+    let scaled = Tensor::f32(tensor.shape().to_vec(), scaled);
     replace(graph, node, 1, scaled);
 }
 
