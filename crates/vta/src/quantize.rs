@@ -158,9 +158,12 @@ fn digest(graph: &Graph) -> String {
 
 fn hash_each<T: Copy, const N: usize>(hash: &mut Sha256, values: &[T], bytes: fn(T) -> [u8; N]) {
     const AT_ONCE: usize = 4096;
+    let mut buffer = [[0; N]; AT_ONCE];
     for part in values.chunks(AT_ONCE) {
-        let part: Vec<u8> = part.iter().flat_map(|&x| bytes(x)).collect();
-        hash.update(part);
+        for (to, &value) in buffer.iter_mut().zip(part) {
+            *to = bytes(value);
+        }
+        hash.update(buffer[..part.len()].as_flattened());
     }
 }
 

@@ -46,11 +46,13 @@ pub(super) fn conv(
     padded_alike(graph, x, design)?;
     padded_with_values(graph, x, attrs.window.pads, *zero_point)?;
     let dtype = self::weight(design);
-    let values = weight.to_ints().ok_or("its weight is not integer")?;
-    if let Some(odd) = values.iter().find(|&&v| !dtype.holds(v)) {
-        return Err(format!(
-            "of its weights {odd} is no {dtype}, which is what the design takes"
-        ));
+    if weight.dtype() != dtype {
+        let values = weight.to_ints().ok_or("its weight is not integer")?;
+        if let Some(odd) = values.iter().find(|&&v| !dtype.holds(v)) {
+            return Err(format!(
+                "of its weights {odd} is no {dtype}, which is what the design takes"
+            ));
+        }
     }
     // What stands in lanes without a channel, times signs that are no 0.
     let lane = match dtype {

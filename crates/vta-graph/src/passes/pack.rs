@@ -11,14 +11,15 @@
 
 mod border;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use border::Border;
 
-use crate::quant::bounds::{Interval, value_bounds};
+use crate::quant::bounds::{Interval, signed_sums, value_bounds};
 use crate::{
-    BlockedLayout, DType, Graph, GraphError, Node, NodeId, Op, PackedConv, PackedPair, PackedPool,
-    PackedSpread, Piecewise, PoolAttrs, Requant, Tensor, TensorType, ValueId, Window,
+    BlockedLayout, DType, Data, Graph, GraphError, Node, NodeId, Op, PackedConv, PackedPair,
+    PackedPool, PackedSpread, Piecewise, PoolAttrs, Requant, Tensor, TensorType, ValueId, Window,
 };
 
 /// The shape of the accelerator's registers, as far as layouts depend on it.
@@ -530,9 +531,21 @@ fn four(ty: &TensorType) -> Result<[usize; 4], GraphError> {
 /// # Panics
 /// If the weights are no integers.
 pub fn channel_sums(weight: &Tensor) -> Vec<i64> {
-    let values = weight.to_ints().expect("integer weights");
-    let each = values.len() / weight.shape()[0].max(1);
-    values.chunks(each.max(1)).map(|c| c.iter().sum()).collect()
+    let sums = signed_sums(weight, weight.shape()[0]).expect("integer weights");
+    sums.into_iter()
+        .map(|(below, above)| below + above)
+        .collect()
+}
+
+/// The elements of a weight, which fit 8 bits whatever its type.
+fn narrow(weight: &Tensor) -> Cow<'_, [i8]> {
+    if let Data::I8(values) = weight.data() {
+        return values.into();
+    }
+    let values = weight.to_ints().expect("integer weights").into_iter();
+    values
+        .map(|w| w.try_into().expect("a narrow weight"))
+        .collect()
 }
 
 /// Of signs, which have no 0, those of lanes without a channel cancel out in pairs. Of how many weights of an
@@ -548,11 +561,11 @@ fn pack_weight(weight: &Tensor, conv: &PackedConv, dtype: DType) -> Tensor {
     let [o, i, kh, kw] = weight.shape()[..] else {
         unreachable!("weights have rank 4")
     };
-    let values = weight.to_ints().expect("integer weights");
+    let values = narrow(weight);
     let (bo, bi) = (conv.out_layout.lanes, conv.in_layout.lanes);
     let [group_in, group_out] = conv.group_blocks();
     let shape = vec![o.div_ceil(bo), group_in, kh, kw, bo, bi];
-    let mut out = vec![0i64; shape.iter().product()];
+    let mut out = vec![0i8; shape.iter().product()];
     if dtype == DType::S1 {
         let sign = |lane: usize| if (bi - lane) % 2 == 1 { 1 } else { -1 };
         (out.iter_mut().enumerate()).for_each(|(at, w)| *w = sign(at % bi));
@@ -562,14 +575,15 @@ fn pack_weight(weight: &Tensor, conv: &PackedConv, dtype: DType) -> Tensor {
         let first_block = oc / bo / group_out * group_in;
         for ic in 0..i {
             let channel = first_channel + ic - first_block * bi;
-            for k in 0..kh * kw {
-                let block = ((oc / bo) * group_in + channel / bi) * kh * kw + k;
-                out[(block * bo + oc % bo) * bi + channel % bi] =
-                    values[(oc * i + ic) * kh * kw + k];
+            let block = ((oc / bo) * group_in + channel / bi) * kh * kw;
+            let lane = (block * bo + oc % bo) * bi + channel % bi;
+            let taps = &values[(oc * i + ic) * kh * kw..][..kh * kw];
+            for (w, &tap) in out[lane..].iter_mut().step_by(bo * bi).zip(taps) {
+                *w = tap;
             }
         }
     }
-    Tensor::from_ints(dtype, shape, &out)
+    Tensor::new(TensorType::new(dtype, shape), Data::I8(out))
 }
 
 /// One factor a channel of the given one or as many.

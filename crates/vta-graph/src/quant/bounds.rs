@@ -155,13 +155,14 @@ pub fn sum_bounds(graph: &Graph, node: &Node, (lo, hi): Interval) -> Option<Vec<
 }
 
 /// Of each row of a weight the sum of what is below 0, and of what is above.
-fn signed_sums(weight: &Tensor, rows: usize) -> Option<Vec<(i64, i64)>> {
+pub(crate) fn signed_sums(weight: &Tensor, rows: usize) -> Option<Vec<(i64, i64)>> {
     fn sums<T: Copy + Into<i64>>(weight: &[T], rows: usize) -> Vec<(i64, i64)> {
         let sum = |row: &[T]| {
             let w = row.iter().map(|&w| w.into());
             w.fold((0, 0), |(n, p), w: i64| (n + w.min(0), p + w.max(0)))
         };
-        weight.chunks(weight.len() / rows).map(sum).collect()
+        let each = weight.len() / rows.max(1);
+        weight.chunks(each.max(1)).map(sum).collect()
     }
     match weight.data() {
         Data::I8(weight) => Some(sums(weight, rows)),
