@@ -1,6 +1,7 @@
 //! What the tests of this crate share.
 #![allow(dead_code)] // Each test target uses its part.
 
+pub(crate) mod case;
 pub(crate) mod naive;
 
 use vta_isa::{Design, HwConfig};
