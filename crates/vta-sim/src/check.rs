@@ -13,11 +13,11 @@ use vta_isa::{Design, INSN_BYTES, MemType, Module, Uop};
 use crate::access::Action;
 use crate::decoded::Decoded;
 use crate::dram::Dram;
-use crate::fault::{Cause, Direction, Fault, Place};
+use crate::fault::{Cause, Fault};
 use crate::func::Leftover;
 use crate::machine::{Execute, Issue, Machine, Order, site};
-use crate::shadow::Shadow;
-use crate::tokens::{MODULES, slot};
+use crate::shadow::{Conflict, Meetings, Shadow};
+use crate::tokens::MODULES;
 
 /// How to check a stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -124,15 +124,6 @@ impl Books<'_> {
     }
 }
 
-/// An element that a rival module's instruction touched last.
-#[derive(Clone, Copy)]
-struct Conflict {
-    place: Place,
-    direction: Direction,
-    count: u32,
-    other_direction: Direction,
-}
-
 impl Execute for Books<'_> {
     fn execute(&mut self, issue: &Issue<'_>, causes: &mut Vec<Cause>) {
         let action = match issue.action {
@@ -144,25 +135,7 @@ impl Execute for Books<'_> {
         }
         let uop_load = matches!(action, Action::Load(transfer) if transfer.memory == MemType::Uop);
         let Issue { module, clock, .. } = *issue;
-        let mut races: [Option<Conflict>; 3] = [None; 3];
-        let mut stored_uops = None;
-        self.shadow.visit(action, &self.uops, |mut touch| {
-            for (rival, count) in touch.rivals(module) {
-                if count > clock[slot(rival)] {
-                    let other_direction = touch.direction_of(rival);
-                    let conflict = Conflict {
-                        place: touch.place,
-                        direction: touch.direction,
-                        count,
-                        other_direction,
-                    };
-                    races[slot(rival)].get_or_insert(conflict);
-                } else if count > 0 && uop_load {
-                    stored_uops.get_or_insert((touch.place, count));
-                }
-            }
-            touch.enter(module, &clock);
-        });
+        let Meetings { races, earlier } = self.shadow.access(action, &self.uops, module, &clock);
         let name = |module, count| {
             Box::new(site(
                 self.design,
@@ -186,7 +159,7 @@ impl Execute for Books<'_> {
                 });
             }
         }
-        if let Some((place, count)) = stored_uops {
+        if let (true, Some((place, count))) = (uop_load, earlier) {
             causes.push(Cause::StoredUops {
                 place,
                 other: name(Module::Store, count),

@@ -5,38 +5,73 @@
 //! read (the writer's own reads are ordered by the program). An access conflicts with an entry that its clock
 //! does not cover: a write with every other module's, a read with the writer's. The micro-op memory is left
 //! out: compute alone touches it.
+//!
+//! What an instruction touches is mostly neighbours, and the entries of a module lie side by side, so that a whole
+//! stretch is compared, and filled, at once.
+
+mod indices;
+#[cfg(test)]
+mod tests;
+
+use std::ops::Range;
 
 use vta_isa::{Design, MemType, Module, PAGE_BYTES, Uop};
 
-use crate::access::{Action, Kernel, Transfer, index};
+use crate::access::{Action, Transfer};
 use crate::dram::Dram;
 use crate::fault::{Direction, Operand, Place};
 use crate::tokens::{Clock, MODULES, slot};
+use indices::Indices;
 
-/// The last access of each module, as its count of instructions; 0 for none.
-pub(crate) type Cell = [u32; 3];
+/// Of some elements in a row the last access of each module, as its count of instructions; 0 for none. Of modules
+/// that never touch this memory there is nothing.
+#[derive(Default)]
+struct Cells([Vec<u32>; 3]);
 
-/// One element at the moment it is accessed.
-pub(crate) struct Touch<'a> {
-    pub(crate) place: Place,
-    pub(crate) direction: Direction,
-    writer: Module,
-    pub(crate) cell: &'a mut Cell,
+impl Cells {
+    fn new(count: usize, modules: impl Iterator<Item = Module>) -> Cells {
+        let mut cells = Cells::default();
+        modules.for_each(|module| cells.0[slot(module)] = vec![0; count]);
+        cells
+    }
+
+    fn get_mut(&mut self, elements: Range<usize>) -> [&mut [u32]; 3] {
+        let all = self.0.each_mut();
+        all.map(|counts| counts.get_mut(elements.clone()).unwrap_or_default())
+    }
 }
 
-impl Touch<'_> {
-    /// The modules, with their counts, whose last access an instruction of `module` has to come after.
-    pub(crate) fn rivals(&self, module: Module) -> impl Iterator<Item = (Module, u32)> {
+/// Neighbouring elements at the moment they are accessed.
+pub(crate) struct Stretch<'a> {
+    /// The first one, and from one to the next.
+    place: Place,
+    step: u64,
+    direction: Direction,
+    writer: Module,
+    last: [&'a mut [u32]; 3],
+}
+
+impl Stretch<'_> {
+    /// The modules whose last accesses an instruction of `module` has to come after, with the counts of each.
+    pub(crate) fn rivals(&self, module: Module) -> impl Iterator<Item = (Module, &[u32])> {
         MODULES
             .into_iter()
             .filter(move |&other| {
                 other != module && (self.direction == Direction::Write || other == self.writer)
             })
-            .map(|other| (other, self.cell[slot(other)]))
+            .map(|other| (other, &*self.last[slot(other)]))
+    }
+
+    /// Where the element at a position lies.
+    fn place(&self, at: usize) -> Place {
+        match self.place {
+            Place::Sram(memory, first) => Place::Sram(memory, first + at as u64),
+            Place::Dram(first) => Place::Dram(first + at as u64 * self.step),
+        }
     }
 
     /// What the last access of `module` was.
-    pub(crate) fn direction_of(&self, module: Module) -> Direction {
+    fn direction_of(&self, module: Module) -> Direction {
         if module == self.writer {
             Direction::Write
         } else {
@@ -47,40 +82,60 @@ impl Touch<'_> {
     /// Enters the access of the instruction of `module` with this clock.
     pub(crate) fn enter(&mut self, module: Module, clock: &Clock) {
         if self.direction_of(module) == self.direction {
-            self.cell[slot(module)] = clock[slot(module)];
+            self.last[slot(module)].fill(clock[slot(module)]);
         }
     }
 }
 
+/// An element that a rival module's instruction touched last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Conflict {
+    pub(crate) place: Place,
+    pub(crate) direction: Direction,
+    /// The rival's instruction, and what it did.
+    pub(crate) count: u32,
+    pub(crate) other_direction: Direction,
+}
+
+/// What an instruction meets.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Meetings {
+    /// The first conflict with each module.
+    pub(crate) races: [Option<Conflict>; 3],
+    /// The first element that a rival accessed in order before, with the instruction that did it.
+    pub(crate) earlier: Option<(Place, u32)>,
+}
+
 /// The books of all memories.
 pub(crate) struct Shadow {
-    inp: Vec<Cell>,
-    wgt: Vec<Cell>,
-    acc: Vec<Cell>,
-    rqt: Vec<Cell>,
+    inp: Cells,
+    wgt: Cells,
+    acc: Cells,
+    rqt: Cells,
     /// By page of the image; only the pages that are watched.
-    dram: Vec<Option<Box<[Cell]>>>,
+    dram: Vec<Option<Box<Cells>>>,
     base: u64,
     /// Bytes of the smallest element: the bounds of every access are multiples of it.
     granule: usize,
-    indices: IndexSet,
+    indices: Indices,
 }
 
 impl Shadow {
     /// Books for a design and an image, with no page of DRAM watched.
     pub(crate) fn new(design: &Design, dram: &Dram) -> Shadow {
-        let cells = |memory| {
+        let cells = |memory, modules: [Module; 2]| {
             let has = design.has_memory(memory);
-            vec![Cell::default(); usize::from(has) * design.depth(memory) as usize]
+            let count = usize::from(has) * design.depth(memory) as usize;
+            Cells::new(count, modules.into_iter())
         };
         // Pages and granules are counted from an aligned address.
         let base = dram.base - dram.base % PAGE_BYTES as u64;
         let pages = (dram.end() - base).div_ceil(PAGE_BYTES as u64);
         Shadow {
-            inp: cells(MemType::Inp),
-            wgt: cells(MemType::Wgt),
-            acc: cells(MemType::Acc),
-            rqt: cells(MemType::Rqt),
+            inp: cells(MemType::Inp, [Module::Load, Module::Compute]),
+            wgt: cells(MemType::Wgt, [Module::Load, Module::Compute]),
+            acc: cells(MemType::Acc, [Module::Compute, Module::Store]),
+            rqt: cells(MemType::Rqt, [Module::Load, Module::Store]),
             dram: (0..pages).map(|_| None).collect(),
             base,
             granule: design
@@ -88,29 +143,61 @@ impl Shadow {
                 .map(|memory| design.elem_bytes(memory))
                 .min()
                 .unwrap_or(1),
-            indices: IndexSet::default(),
+            indices: Indices::default(),
         }
     }
 
     /// Watches the pages of a part of DRAM, from its next access on. What no STORE writes needs no books.
     pub(crate) fn watch(&mut self, addr: u64, bytes: usize) {
-        let start = (addr - self.base) as usize;
+        let (start, per_page) = ((addr - self.base) as usize, PAGE_BYTES / self.granule);
         for page in &mut self.dram[start / PAGE_BYTES..(start + bytes).div_ceil(PAGE_BYTES)] {
-            page.get_or_insert_with(|| vec![Cell::default(); PAGE_BYTES / self.granule].into());
+            page.get_or_insert_with(|| Box::new(Cells::new(per_page, MODULES.into_iter())));
         }
     }
 
-    /// Calls `f` for each element that `action` touches and that a second module could touch, once a
+    /// Enters what an instruction of `module` with this clock touches; gives what it meets.
+    pub(crate) fn access(
+        &mut self,
+        action: &Action,
+        uops: &[Uop],
+        module: Module,
+        clock: &Clock,
+    ) -> Meetings {
+        let mut meetings = Meetings::default();
+        self.visit(action, uops, |mut stretch| {
+            let Meetings { races, earlier } = &mut meetings;
+            for (rival, counts) in stretch.rivals(module) {
+                let known = clock[slot(rival)];
+                let latest = counts.iter().fold(0, |latest, &count| latest.max(count));
+                if latest > known && races[slot(rival)].is_none() {
+                    let at = counts.iter().position(|&count| count > known);
+                    races[slot(rival)] = at.map(|at| Conflict {
+                        place: stretch.place(at),
+                        direction: stretch.direction,
+                        count: counts[at],
+                        other_direction: stretch.direction_of(rival),
+                    });
+                }
+                if latest > 0 && earlier.is_none() {
+                    let at = counts.iter().position(|count| (1..=known).contains(count));
+                    *earlier = at.map(|at| (stretch.place(at), counts[at]));
+                }
+            }
+            stretch.enter(module, clock);
+        });
+        meetings
+    }
+
+    /// Calls `f` for all elements that `action` touches and that a second module could touch, once a
     /// direction. Of micro-ops executed, the largest index has to be in range.
-    pub(crate) fn visit(&mut self, action: &Action, uops: &[Uop], mut f: impl FnMut(Touch<'_>)) {
+    pub(crate) fn visit(&mut self, action: &Action, uops: &[Uop], mut f: impl FnMut(Stretch<'_>)) {
         match action {
             Action::Sync | Action::Finish => {}
             Action::Load(transfer) => {
                 self.visit_dram(transfer, Direction::Read, &mut f);
-                let span = transfer.span();
                 match transfer.memory {
                     MemType::Uop => {}
-                    memory => self.visit_sram(memory, Direction::Write, span, f),
+                    memory => self.visit_sram(memory, Direction::Write, transfer.span(), &mut f),
                 }
             }
             Action::Store(transfer) => {
@@ -134,7 +221,9 @@ impl Shadow {
                     // Compute's own reads of its accumulators conflict with nothing.
                     if memory != MemType::Acc || direction == Direction::Write {
                         indices.cover(kernel, operand, &uops[kernel.uop_range()]);
-                        self.visit_sram(memory, direction, indices.iter(), &mut f);
+                        for elements in indices.stretches() {
+                            self.visit_sram(memory, direction, elements, &mut f);
+                        }
                     }
                 }
                 self.indices = indices;
@@ -146,8 +235,8 @@ impl Shadow {
         &mut self,
         memory: MemType,
         direction: Direction,
-        elements: impl Iterator<Item = usize>,
-        mut f: impl FnMut(Touch<'_>),
+        elements: Range<usize>,
+        f: &mut impl FnMut(Stretch<'_>),
     ) {
         let (cells, memory, writer) = match memory {
             MemType::Inp => (&mut self.inp, memory, Module::Load),
@@ -155,22 +244,20 @@ impl Shadow {
             MemType::Rqt => (&mut self.rqt, memory, Module::Load),
             _ => (&mut self.acc, MemType::Acc, Module::Compute),
         };
-        for element in elements {
-            let place = Place::Sram(memory, element as u64);
-            f(Touch {
-                place,
-                direction,
-                writer,
-                cell: &mut cells[element],
-            });
-        }
+        f(Stretch {
+            place: Place::Sram(memory, elements.start as u64),
+            step: 1,
+            direction,
+            writer,
+            last: cells.get_mut(elements),
+        });
     }
 
     fn visit_dram(
         &mut self,
         transfer: &Transfer,
         direction: Direction,
-        f: &mut impl FnMut(Touch<'_>),
+        f: &mut impl FnMut(Stretch<'_>),
     ) {
         let (granule, per_page) = (self.granule, PAGE_BYTES / self.granule);
         for row in 0..transfer.rows {
@@ -180,82 +267,16 @@ impl Shadow {
             while at < end {
                 let (page, stop) = (at / per_page, end.min((at / per_page + 1) * per_page));
                 if let Some(cells) = &mut self.dram[page] {
-                    for (i, cell) in cells[at - page * per_page..stop - page * per_page]
-                        .iter_mut()
-                        .enumerate()
-                    {
-                        let place = Place::Dram(self.base + ((at + i) * granule) as u64);
-                        f(Touch {
-                            place,
-                            direction,
-                            writer: Module::Store,
-                            cell,
-                        });
-                    }
+                    f(Stretch {
+                        place: Place::Dram(self.base + (at * granule) as u64),
+                        step: granule as u64,
+                        direction,
+                        writer: Module::Store,
+                        last: cells.get_mut(at - page * per_page..stop - page * per_page),
+                    });
                 }
                 at = stop;
             }
         }
-    }
-}
-
-/// The set of indices that an operand of a kernel takes.
-#[derive(Default)]
-struct IndexSet {
-    words: Vec<u64>,
-    shifted: Vec<u64>,
-}
-
-impl IndexSet {
-    /// Becomes the indices of `operand`, which were checked to be in range.
-    fn cover(&mut self, kernel: &Kernel, operand: Operand, uops: &[Uop]) {
-        let factors = kernel.factors(operand);
-        let max = uops
-            .iter()
-            .map(|uop| index(uop, operand))
-            .max()
-            .unwrap_or(0) as usize;
-        let loops = [(kernel.iter_out, factors[0]), (kernel.iter_in, factors[1])];
-        let last: usize = loops
-            .iter()
-            .map(|&(n, factor)| (n as usize - 1) * factor as usize)
-            .sum();
-        self.words.clear();
-        self.words.resize((max + last) / 64 + 1, 0);
-        for uop in uops {
-            let index = index(uop, operand) as usize;
-            self.words[index / 64] |= 1 << (index % 64);
-        }
-        // Doubling: the indices of 2n iterations are those of n and those of n moved by n factors.
-        for (n, factor) in loops.map(|(n, factor)| (n as usize, factor as usize)) {
-            let mut have = 1;
-            while factor > 0 && have < n {
-                let step = have.min(n - have);
-                self.add_shifted(step * factor);
-                have += step;
-            }
-        }
-    }
-
-    fn add_shifted(&mut self, by: usize) {
-        let (words, bits) = (by / 64, by % 64);
-        self.shifted.clone_from(&self.words);
-        for to in (words..self.words.len()).rev() {
-            let from = to - words;
-            let low = if bits == 0 || from == 0 {
-                0
-            } else {
-                self.shifted[from - 1] >> (64 - bits)
-            };
-            self.words[to] |= self.shifted[from] << bits | low;
-        }
-    }
-
-    fn iter(&self) -> impl Iterator<Item = usize> {
-        self.words.iter().enumerate().flat_map(|(i, &word)| {
-            std::iter::successors(Some(word), |rest| Some(rest & rest.wrapping_sub(1)))
-                .take_while(|&rest| rest != 0)
-                .map(move |rest| i * 64 + rest.trailing_zeros() as usize)
-        })
     }
 }

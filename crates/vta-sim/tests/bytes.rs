@@ -42,3 +42,16 @@ fn arbitrary(rng: &mut ChaCha8Rng, longest: usize) -> Vec<u8> {
     rng.fill(&mut bytes[..]);
     bytes
 }
+
+/// What `fuzz/` has found.
+#[test]
+fn what_once_broke_something_holds() {
+    let mut machines = Machines::new();
+    let inputs: [&[u8]; 1] = [
+        // A generated transfer of more bytes than lie below it.
+        &[2, 9, 5, 0xbd, 0x72, 0x1a, 0x72],
+    ];
+    for bytes in inputs {
+        machines.hold(&Case::of(bytes, machines.designs()));
+    }
+}

@@ -199,7 +199,10 @@ impl Writer<'_> {
         let mut addr = self.rng.random_range(from..to);
         if self.rng.random_bool(0.2) {
             // Across the end of a page, or up to it.
-            addr = addr.next_multiple_of(PAGE_BYTES as u64) - self.rng.random_range(0..=row);
+            let before = self.rng.random_range(0..=row);
+            addr = addr
+                .next_multiple_of(PAGE_BYTES as u64)
+                .saturating_sub(before);
         }
         let x_stride = match self.rng.random_range(0..8) {
             0 => x_size,

@@ -99,9 +99,10 @@ impl<'a> Writer<'a> {
         }
         let module = insn.module(self.design);
         let mut needs = Clock::default();
-        self.shadow.visit(&action, &self.uops, |touch| {
-            for (rival, count) in touch.rivals(module) {
-                needs[slot(rival)] = needs[slot(rival)].max(count);
+        self.shadow.visit(&action, &self.uops, |stretch| {
+            for (rival, counts) in stretch.rivals(module) {
+                let latest = counts.iter().copied().max().unwrap_or(0);
+                needs[slot(rival)] = needs[slot(rival)].max(latest);
             }
         });
         let mut deps = Deps::default();
@@ -120,8 +121,9 @@ impl<'a> Writer<'a> {
         }
         self.emit(module, deps, body);
         let clock = self.clocks[slot(module)];
-        self.shadow
-            .visit(&action, &self.uops, |mut touch| touch.enter(module, &clock));
+        self.shadow.visit(&action, &self.uops, |mut stretch| {
+            stretch.enter(module, &clock)
+        });
         if let Action::Load(transfer) = &action {
             if transfer.memory == MemType::Uop {
                 transfer.load_uops(self.design, &self.dram, &mut self.uops);
