@@ -7,7 +7,6 @@ use serde::Serialize;
 use vta_isa::{AluOp, Design, INSN_BYTES, Insn, MemType};
 
 use crate::access::Action;
-use crate::func::RunOptions;
 use crate::meter::Meter;
 
 macro_rules! counters {
@@ -96,10 +95,7 @@ impl Counters {
     /// What the instructions of a raw stream, or of a part of one, do: as their fields say, without running them.
     /// It ends with the first FINISH, or before the first instruction that is a fault.
     pub fn of(design: &Design, insns: &[u8]) -> Counters {
-        let mut meter = Meter::new(&RunOptions {
-            step_limit: u64::MAX,
-            ..RunOptions::default()
-        });
+        let mut meter = Meter::unlimited();
         for bytes in insns.chunks_exact(INSN_BYTES) {
             let Ok(insn) = Insn::decode(design, bytes.try_into().expect("an instruction's bytes"))
             else {

@@ -1,10 +1,11 @@
 //! A stream read once: what of each instruction does not depend on memory.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use vta_isa::{Deps, Design, INSN_BYTES, Insn, Module};
 
 use crate::access::Action;
+use crate::cycle::Code;
 use crate::fault::Cause;
 use crate::machine::bytes;
 
@@ -14,6 +15,7 @@ pub(crate) struct Decoded {
     stream: Vec<u8>,
     /// None where an opcode is undefined.
     insns: Vec<Option<DecodedInsn>>,
+    code: OnceLock<Code>,
 }
 
 #[derive(Debug)]
@@ -43,6 +45,7 @@ impl Decoded {
         Decoded {
             stream: stream.to_vec(),
             insns,
+            code: OnceLock::new(),
         }
     }
 
@@ -54,6 +57,11 @@ impl Decoded {
     /// The instructions; none where an opcode is undefined.
     pub(crate) fn insns(&self) -> &[Option<DecodedInsn>] {
         &self.insns
+    }
+
+    /// What its timing depends on. The design is the one that it was decoded for.
+    pub(crate) fn code(&self, design: &Design) -> &Code {
+        self.code.get_or_init(|| Code::new(design, self))
     }
 
     /// The instruction at a position of the stream, not behind FINISH.

@@ -28,6 +28,20 @@ impl Meter {
         }
     }
 
+    /// Counters without limits.
+    pub(crate) fn unlimited() -> Meter {
+        Meter::new(&RunOptions {
+            insn_limit: u64::MAX,
+            step_limit: u64::MAX,
+            ..RunOptions::default()
+        })
+    }
+
+    /// Whether what was counted is more than the limits of a run.
+    pub(crate) fn exceeds(&self, options: &RunOptions) -> bool {
+        self.insns > options.insn_limit || self.steps > options.step_limit
+    }
+
     pub(crate) fn counters(&self) -> Counters {
         self.counters
     }

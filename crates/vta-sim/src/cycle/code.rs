@@ -6,6 +6,7 @@ use super::memory::{Bus, Piece};
 use crate::access::{Action, Kernel, KernelOp, Transfer};
 use crate::decoded::{Decoded, DecodedInsn};
 use crate::fault::Cause;
+use crate::func::RunOptions;
 use crate::meter::Meter;
 use crate::tokens::{pops, pushes, slot};
 
@@ -143,7 +144,8 @@ impl Bursts {
 }
 
 /// A decoded stream, up to its end, its first FINISH or its first undefined opcode.
-pub(super) struct Code {
+#[derive(Debug)]
+pub(crate) struct Code {
     /// The module of each instruction, in the order of the stream.
     pub(super) modules: Vec<Module>,
     /// The instructions of each module.
@@ -152,19 +154,16 @@ pub(super) struct Code {
     pub(super) undefined: Option<String>,
     /// Counts all of it, if it has no fault.
     pub(super) meter: Meter,
-    /// What exceeds a limit of the run, if all of it is executed.
-    pub(super) excess: Option<(u32, Cause)>,
 }
 
 impl Code {
-    pub(super) fn new(design: &Design, bus: Bus, decoded: &Decoded, meter: Meter) -> Code {
-        let insns = decoded.insns();
+    pub(crate) fn new(design: &Design, decoded: &Decoded) -> Code {
+        let (bus, insns) = (Bus::new(design), decoded.insns());
         let mut code = Code {
             modules: Vec::with_capacity(insns.len()),
             records: Default::default(),
             undefined: None,
-            meter,
-            excess: None,
+            meter: Meter::unlimited(),
         };
         for index in 0..insns.len() as u32 {
             let insn = match decoded.get(design, index) {
@@ -183,35 +182,46 @@ impl Code {
                 index,
                 pops: mask(&mut pops(module, deps)),
                 pushes: mask(&mut pushes(module, deps)),
-                work: code.work(design, bus, index, &insn.action),
+                work: work(design, bus, &insn.action),
             };
+            if let Ok(action) = &insn.action {
+                // Without limits, nothing is refused.
+                code.meter.count(design, action).ok();
+            }
             code.modules.push(module);
             code.records[slot(module)].push(record);
         }
         code
     }
 
-    fn work(
-        &mut self,
+    /// The instruction that exceeds a limit of a run, if all of it is executed, and which limit.
+    pub(super) fn excess(
+        &self,
         design: &Design,
-        bus: Bus,
-        index: u32,
-        action: &Result<Action, Cause>,
-    ) -> Work {
-        let Ok(action) = action else {
-            return Work::Wrong;
-        };
-        if let (Err(cause), None) = (self.meter.count(design, action), &self.excess) {
-            self.excess = Some((index, cause));
+        decoded: &Decoded,
+        options: &RunOptions,
+    ) -> Option<(u32, Cause)> {
+        if !self.meter.exceeds(options) {
+            return None;
         }
-        match action {
-            Action::Sync => Work::Nothing,
-            Action::Finish => Work::Finish,
-            Action::Load(transfer) | Action::Store(transfer) => {
-                Work::Move(Move::new(bus, design, transfer))
-            }
-            Action::Kernel(kernel) => Work::Slots(slots(kernel)),
+        let mut meter = Meter::new(options);
+        let insns = decoded.insns()[..self.modules.len()].iter().flatten();
+        (0..).zip(insns).find_map(|(index, insn)| {
+            let action = insn.action.as_ref().ok()?;
+            Some((index, meter.count(design, action).err()?))
+        })
+    }
+}
+
+fn work(design: &Design, bus: Bus, action: &Result<Action, Cause>) -> Work {
+    match action {
+        Err(_) => Work::Wrong,
+        Ok(Action::Sync) => Work::Nothing,
+        Ok(Action::Finish) => Work::Finish,
+        Ok(Action::Load(transfer) | Action::Store(transfer)) => {
+            Work::Move(Move::new(bus, design, transfer))
         }
+        Ok(Action::Kernel(kernel)) => Work::Slots(slots(kernel)),
     }
 }
 

@@ -68,7 +68,7 @@ impl Engine {
     }
 
     /// Takes the grant of a burst; gives its bytes and cycles and, if it was the last, the end.
-    #[inline]
+    #[inline(always)]
     pub(super) fn grant(
         &mut self,
         cycle: u64,

@@ -113,6 +113,7 @@ impl ReadChannel {
     }
 
     /// The first cycle not before `valid` in which a request can be granted.
+    #[inline]
     pub(super) fn grant_from(&self, valid: u64) -> u64 {
         let mut cycle = valid.max(self.granted.map_or(0, |granted| granted + 1));
         if self.count >= self.ends.len() as u64 {
@@ -123,6 +124,7 @@ impl ReadChannel {
 
     /// Grants a burst at `cycle` to a requester that takes data from `ready` on. Gives the cycles in which
     /// its first beat and its last unit are taken.
+    #[inline]
     pub(super) fn grant(&mut self, cycle: u64, ready: u64, duration: u64) -> (u64, u64) {
         let valid = (cycle + 2 + u64::from(self.model.latency))
             .max(self.last_end.map_or(0, |end| end + 1))
@@ -133,9 +135,14 @@ impl ReadChannel {
         self.count += 1;
         self.last_end = Some(end);
         self.ends[self.slot] = end;
-        self.slot = (self.slot + 1) % self.ends.len();
+        self.slot = after(self.slot, self.ends.len());
         (start, end)
     }
+}
+
+/// The place after one in a ring of `len`. A division takes longer than all else that is done for a burst.
+fn after(slot: usize, len: usize) -> usize {
+    if slot + 1 == len { 0 } else { slot + 1 }
 }
 
 /// The write channel.
@@ -170,7 +177,7 @@ impl WriteChannel {
         let response = end + 1 + u64::from(self.model.latency);
         self.count += 1;
         self.responses[self.slot] = response;
-        self.slot = (self.slot + 1) % self.responses.len();
+        self.slot = after(self.slot, self.responses.len());
         (end, response)
     }
 }

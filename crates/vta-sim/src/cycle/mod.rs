@@ -27,9 +27,8 @@ use crate::dram::Dram;
 use crate::fault::{Cause, Fault};
 use crate::func::{self, FuncSim, Leftover, RunOptions};
 use crate::machine::admit;
-use crate::meter::Meter;
-use code::{Code, Record};
-use memory::Bus;
+pub(crate) use code::Code;
+use code::{Record, Work};
 use run::{Effects, Run};
 
 /// How to run a stream in cycles.
@@ -94,11 +93,12 @@ impl CycleSim {
             design, scratch, ..
         } = &mut self.sim;
         let design = &*design;
-        let report = timed(design, address, decoded, tokens, options, |_| Data {
+        let effects = Data {
             design,
             decoded,
             run: func::Run::new(design, scratch, dram, &options.run),
-        })?;
+        };
+        let report = timed(design, address, decoded, tokens, options, effects)?;
         self.sim.tokens = report.leftover;
         Ok(report)
     }
@@ -129,11 +129,12 @@ impl CycleSim {
         let design = self.design();
         let tokens = options.run.initial_tokens.map(u64::from);
         let decoded = &Decoded::new(design, insns);
-        timed(design, address, decoded, tokens, options, |code| Fields {
+        let effects = Fields {
             design,
             decoded,
-            excess: code.excess.clone(),
-        })
+            excess: decoded.code(design).excess(design, decoded, &options.run),
+        };
+        timed(design, address, decoded, tokens, options, effects)
     }
 }
 
@@ -143,15 +144,14 @@ fn timed<E: Effects>(
     decoded: &Decoded,
     tokens: [u64; 4],
     options: &CycleOptions,
-    effects: impl FnOnce(&Code) -> E,
+    effects: E,
 ) -> Result<CycleReport, Fault> {
     let stream = decoded.stream();
     admit(design, stream, tokens)?;
     if address % INSN_BYTES as u64 != 0 {
         return Err(Fault::of_stream(Cause::StreamAlignment { addr: address }));
     }
-    let code = Code::new(design, Bus::new(design), decoded, Meter::new(&options.run));
-    let (counters, effects) = (code.meter.counters(), effects(&code));
+    let code = decoded.code(design);
     let mut run = Run::new(
         design,
         stream,
@@ -170,7 +170,7 @@ fn timed<E: Effects>(
         return Err(run.fault(None, Cause::Leftover { tokens: leftover }));
     }
     Ok(CycleReport {
-        counters,
+        counters: code.meter.counters(),
         leftover,
         ..run.report()
     })
@@ -202,6 +202,9 @@ impl Effects for Fields<'_> {
     fn carry_out(&mut self, record: &Record) -> Result<(), Cause> {
         if let Some((_, cause)) = self.excess.take_if(|(index, _)| *index == record.index) {
             return Err(cause);
+        }
+        if !matches!(record.work, Work::Wrong) {
+            return Ok(());
         }
         let action = &self.decoded.get(self.design, record.index)?.action;
         action.as_ref().map(|_| ()).map_err(Cause::clone)

@@ -28,11 +28,10 @@ pub(super) struct Run<'a, E> {
     design: &'a Design,
     stream: &'a [u8],
     count: u32,
-    modules: Vec<Module>,
-    undefined: Option<String>,
+    code: &'a Code,
     bus: Bus,
     fetch: Fetch,
-    lines: [Timeline; 3],
+    lines: [Timeline<'a>; 3],
     tokens: [Tokens; 4],
     reads: ReadChannel,
     writes: WriteChannel,
@@ -69,20 +68,19 @@ impl<'a, E: Effects> Run<'a, E> {
         design: &'a Design,
         stream: &'a [u8],
         address: u64,
-        code: Code,
+        code: &'a Code,
         tokens: [u64; 4],
         memory: MemoryModel,
         effects: E,
     ) -> Run<'a, E> {
         let bus = Bus::new(design);
         let count = (stream.len() / vta_isa::INSN_BYTES) as u32;
-        let [load, compute, store] = code.records;
+        let [load, compute, store] = &code.records;
         Run {
             design,
             stream,
             count,
-            modules: code.modules,
-            undefined: code.undefined,
+            code,
             bus,
             fetch: Fetch::new(bus, address, count),
             lines: [
@@ -121,12 +119,8 @@ impl<'a, E: Effects> Run<'a, E> {
             self.settle()?;
             let fetch = self.fetch.request().unwrap_or(u64::MAX);
             loop {
-                let requests = [
-                    fetch,
-                    self.engines[COMPUTE].request(),
-                    self.engines[LOAD].request(),
-                ];
-                let earliest = requests.into_iter().min().unwrap_or(u64::MAX);
+                let [load, compute] = [LOAD, COMPUTE].map(|engine| self.engines[engine].request());
+                let earliest = fetch.min(compute).min(load);
                 if earliest == u64::MAX {
                     return self.end();
                 }
@@ -135,9 +129,12 @@ impl<'a, E: Effects> Run<'a, E> {
                     self.grant_fetch(cycle);
                     break;
                 }
-                let engine = if requests[1] <= cycle { COMPUTE } else { LOAD };
+                let (engine, rival) = match compute <= cycle {
+                    true => (COMPUTE, fetch),
+                    false => (LOAD, fetch.min(compute)),
+                };
                 // Only the last burst of a transfer lets anyone else go on.
-                if self.grant(engine, cycle) {
+                if self.grant(engine, cycle, rival) {
                     break;
                 }
             }
@@ -149,18 +146,25 @@ impl<'a, E: Effects> Run<'a, E> {
         self.note_read(cycle, bytes, taken);
     }
 
-    /// Whether it was the last burst of its transfer.
-    #[inline]
-    fn grant(&mut self, engine: usize, cycle: u64) -> bool {
-        let (bytes, taken, done) = self.engines[engine].grant(cycle, &mut self.reads);
-        self.note_read(cycle, bytes, taken);
-        if let Some(done) = done {
-            self.finish_load(engine, done);
+    /// Grants a burst at `cycle`, and those after it before a rival that goes first asks; whether the last burst of
+    /// the transfer is among them.
+    fn grant(&mut self, engine: usize, mut cycle: u64, rival: u64) -> bool {
+        loop {
+            let (bytes, taken, done) = self.engines[engine].grant(cycle, &mut self.reads);
+            self.note_read(cycle, bytes, taken);
+            if let Some(done) = done {
+                self.finish_load(engine, done);
+                return true;
+            }
+            // What asks in the cycle after a grant is granted when anything is.
+            cycle = self.reads.grant_from(self.engines[engine].request());
+            if rival <= cycle {
+                return false;
+            }
         }
-        done.is_some()
     }
 
-    #[inline]
+    #[inline(always)]
     fn note_read(&mut self, asked: u64, bytes: u64, (first, last): (u64, u64)) {
         self.traffic.read_bytes += bytes;
         self.traffic.read_bursts += 1;
@@ -209,9 +213,9 @@ impl<'a, E: Effects> Run<'a, E> {
             return Ok(false);
         };
         let at = self.fetch.at();
-        let Some(&module) = self.modules.get(at) else {
+        let Some(&module) = self.code.modules.get(at) else {
             // Past the last one decoded lies what could not be.
-            let message = self.undefined.clone().unwrap_or_default();
+            let message = self.code.undefined.clone().unwrap_or_default();
             return Err(self.fault(Some(at as u32), Cause::Decode { message }));
         };
         let line = &mut self.lines[slot(module)];
@@ -223,7 +227,10 @@ impl<'a, E: Effects> Run<'a, E> {
         self.fetch.dispatch(cycle);
         // Decoding has ended at FINISH.
         let after = at as u32 + 1;
-        if self.undefined.is_none() && after as usize == self.modules.len() && after < self.count {
+        if self.code.undefined.is_none()
+            && after as usize == self.code.modules.len()
+            && after < self.count
+        {
             return Err(self.fault(Some(after), Cause::AfterFinish));
         }
         Ok(true)
@@ -434,7 +441,7 @@ impl<'a, E: Effects> Run<'a, E> {
 
     fn state(&self) -> QueueState {
         let site = |index| site(self.design, self.stream, index);
-        let head = |line: &Timeline| {
+        let head = |line: &Timeline<'_>| {
             let timing = line.timings.get(line.retired)?;
             Some(Head {
                 site: site(timing.index),
@@ -442,7 +449,7 @@ impl<'a, E: Effects> Run<'a, E> {
                 waits: self.waits(line),
             })
         };
-        let next = self.modules.get(self.fetch.at());
+        let next = self.code.modules.get(self.fetch.at());
         let held = next.filter(|&&module| {
             self.fetch.ready().is_some() && self.lines[slot(module)].room().is_none()
         });
@@ -453,7 +460,7 @@ impl<'a, E: Effects> Run<'a, E> {
         }
     }
 
-    fn waits(&self, line: &Timeline) -> Vec<Wait> {
+    fn waits(&self, line: &Timeline<'_>) -> Vec<Wait> {
         let record = &line.records[line.retired];
         let named = |queue: usize| TokenQueue::ALL[queue];
         if line.taken > line.retired {
@@ -469,7 +476,7 @@ impl<'a, E: Effects> Run<'a, E> {
 
     /// The report of a run that has ended well, but for its counters and tokens.
     pub(super) fn report(self) -> CycleReport {
-        let last = |line: &Timeline| line.timings.last().map_or(0, |timing| timing.retired);
+        let last = |line: &Timeline<'_>| line.timings.last().map_or(0, |timing| timing.retired);
         let cycles = self.lines.iter().map(last).max().unwrap_or(0) + 1;
         let modules =
             [0, 1, 2].map(|m| ModuleCycles::windows(&self.lines[m].timings, &[cycles])[0]);

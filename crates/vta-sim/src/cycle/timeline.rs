@@ -9,9 +9,9 @@ use super::report::InsnTiming;
 use crate::tokens::Clock;
 
 /// A module's instructions, in order. How far each step has come is known before the cycle of the next is.
-pub(super) struct Timeline {
+pub(super) struct Timeline<'a> {
     module: Module,
-    pub(super) records: Vec<Record>,
+    pub(super) records: &'a [Record],
     /// Those that fetch has handed over.
     pub(super) timings: Vec<InsnTiming>,
     /// How many have been taken, started, committed, finished and retired.
@@ -31,8 +31,8 @@ pub(super) struct Timeline {
     depth: usize,
 }
 
-impl Timeline {
-    pub(super) fn new(design: &Design, module: Module, records: Vec<Record>) -> Timeline {
+impl<'a> Timeline<'a> {
+    pub(super) fn new(design: &Design, module: Module, records: &'a [Record]) -> Timeline<'a> {
         Timeline {
             module,
             timings: Vec::with_capacity(records.len()),
