@@ -60,9 +60,17 @@ pub fn check(
     insns: &[u8],
     options: &CheckOptions,
 ) -> Result<CheckReport, Vec<Fault>> {
-    let tokens = options.initial_tokens.map(u64::from);
-    let code = Decoded::new(design, insns);
-    let mut machine = Machine::new(design, &code, tokens).map_err(|fault| vec![fault])?;
+    check_decoded(design, dram, &Decoded::new(design, insns), options)
+}
+
+pub(crate) fn check_decoded(
+    design: &Design,
+    dram: &Dram,
+    code: &Decoded,
+    options: &CheckOptions,
+) -> Result<CheckReport, Vec<Fault>> {
+    let (insns, tokens) = (code.stream(), options.initial_tokens.map(u64::from));
+    let mut machine = Machine::new(design, code, tokens).map_err(|fault| vec![fault])?;
     let mut books = Books {
         design,
         dram,
@@ -72,7 +80,7 @@ pub fn check(
         findings: Vec::new(),
         max_findings: options.max_findings.max(1),
     };
-    books.watch_stores(&code);
+    books.watch_stores(code);
     let run = machine.run(Order::RoundRobin, &mut books);
     let leftover = machine.tokens();
     // Tokens left by a run that was given up say nothing.
@@ -133,7 +141,6 @@ impl Execute for Books<'_> {
         if let Err(cause) = action.check(self.design, self.dram, &self.uops) {
             return causes.push(cause);
         }
-        let uop_load = matches!(action, Action::Load(transfer) if transfer.memory == MemType::Uop);
         let Issue { module, clock, .. } = *issue;
         let Meetings { races, earlier } = self.shadow.access(action, &self.uops, module, &clock);
         let name = |module, count| {
@@ -159,14 +166,17 @@ impl Execute for Books<'_> {
                 });
             }
         }
-        if let (true, Some((place, count))) = (uop_load, earlier) {
+        if let Some((place, count)) = earlier {
             causes.push(Cause::StoredUops {
                 place,
                 other: name(Module::Store, count),
             });
         }
-        if let (true, Action::Load(transfer)) = (uop_load, action) {
-            transfer.load_uops(self.design, self.dram, &mut self.uops);
+        match action {
+            Action::Load(transfer) if transfer.memory == MemType::Uop => {
+                transfer.load_uops(self.design, self.dram, &mut self.uops);
+            }
+            _ => {}
         }
     }
 

@@ -4,6 +4,7 @@ use serde::Serialize;
 use vta_isa::{ChannelRequant, Design, MemType};
 
 use crate::access::{Action, Transfer};
+use crate::check::{CheckOptions, CheckReport, check_decoded};
 use crate::counters::Counters;
 use crate::decoded::{Decoded, Recent};
 use crate::dram::Dram;
@@ -113,6 +114,18 @@ impl FuncSim {
     ) -> Result<RunReport, Fault> {
         let code = self.recent.decoded(&self.design, insns);
         self.run_decoded(dram, &code, options)
+    }
+
+    /// Checks a raw stream as [`check`](fn@crate::check) does, from clear scratchpads; a stream that has run, or then
+    /// runs, is decoded once.
+    pub fn check(
+        &mut self,
+        dram: &Dram,
+        insns: &[u8],
+        options: &CheckOptions,
+    ) -> Result<CheckReport, Vec<Fault>> {
+        let code = self.recent.decoded(&self.design, insns);
+        check_decoded(&self.design, dram, &code, options)
     }
 
     fn run_decoded(

@@ -20,6 +20,7 @@ use vta_isa::{Design, MemType, Module, PAGE_BYTES, Uop};
 use crate::access::{Action, Transfer};
 use crate::dram::Dram;
 use crate::fault::{Direction, Operand, Place};
+use crate::kernel::{HostSimd, Vectorized};
 use crate::tokens::{Clock, MODULES, slot};
 use indices::Indices;
 
@@ -102,7 +103,7 @@ pub(crate) struct Conflict {
 pub(crate) struct Meetings {
     /// The first conflict with each module.
     pub(crate) races: [Option<Conflict>; 3],
-    /// The first element that a rival accessed in order before, with the instruction that did it.
+    /// For a LOAD of micro-ops, the first element that a STORE wrote in order before, with that STORE.
     pub(crate) earlier: Option<(Place, u32)>,
 }
 
@@ -118,6 +119,23 @@ pub(crate) struct Shadow {
     /// Bytes of the smallest element: the bounds of every access are multiples of it.
     granule: usize,
     indices: Indices,
+    simd: HostSimd,
+}
+
+/// The most of some counts.
+struct Latest<'a>(&'a [u32]);
+
+impl Vectorized for Latest<'_> {
+    type Output = u32;
+
+    #[inline(always)]
+    fn run(self) -> u32 {
+        let mut latest = 0;
+        for &count in self.0 {
+            latest = latest.max(count);
+        }
+        latest
+    }
 }
 
 impl Shadow {
@@ -144,6 +162,7 @@ impl Shadow {
                 .min()
                 .unwrap_or(1),
             indices: Indices::default(),
+            simd: HostSimd::best(),
         }
     }
 
@@ -164,11 +183,14 @@ impl Shadow {
         clock: &Clock,
     ) -> Meetings {
         let mut meetings = Meetings::default();
+        let simd = self.simd;
+        let loads_uops =
+            matches!(action, Action::Load(transfer) if transfer.memory == MemType::Uop);
         self.visit(action, uops, |mut stretch| {
             let Meetings { races, earlier } = &mut meetings;
             for (rival, counts) in stretch.rivals(module) {
                 let known = clock[slot(rival)];
-                let latest = counts.iter().fold(0, |latest, &count| latest.max(count));
+                let latest = simd.run(Latest(counts));
                 if latest > known && races[slot(rival)].is_none() {
                     let at = counts.iter().position(|&count| count > known);
                     races[slot(rival)] = at.map(|at| Conflict {
@@ -178,7 +200,7 @@ impl Shadow {
                         other_direction: stretch.direction_of(rival),
                     });
                 }
-                if latest > 0 && earlier.is_none() {
+                if loads_uops && latest > 0 && earlier.is_none() {
                     let at = counts.iter().position(|count| (1..=known).contains(count));
                     *earlier = at.map(|at| (stretch.place(at), counts[at]));
                 }

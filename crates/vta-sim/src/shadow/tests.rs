@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use vta_isa::{Design, HwConfig, MemType, Module, Uop};
+use vta_isa::{Body, Design, HwConfig, Insn, MemType, Module, Uop};
 
 use super::{Conflict, Meetings, Shadow};
 use crate::access::{Action, index};
@@ -22,6 +22,8 @@ struct ByElement(BTreeMap<(Option<u8>, u64), [u32; 3]>);
 impl ByElement {
     fn access(&mut self, issue: &Issue<'_>, action: &Action, uops: &[Uop], step: u64) -> Meetings {
         let mut meetings = Meetings::default();
+        let loads_uops =
+            matches!(action, Action::Load(transfer) if transfer.memory == MemType::Uop);
         for (place, direction) in touched(action, uops, step) {
             let (key, writer) = match place {
                 Place::Dram(addr) => ((None, addr), Module::Store),
@@ -44,7 +46,7 @@ impl ByElement {
                         count,
                         other_direction: does(rival),
                     });
-                } else if !ordered && count > 0 {
+                } else if !ordered && count > 0 && loads_uops {
                     meetings.earlier.get_or_insert((place, count));
                 }
             }
@@ -129,7 +131,10 @@ struct Both<'a> {
 
 impl Execute for Both<'_> {
     fn execute(&mut self, issue: &Issue<'_>, causes: &mut Vec<Cause>) {
-        let action = issue.action.as_ref().expect("a correct program");
+        let action = issue.action.as_ref().expect("fields of a correct program");
+        if action.check(self.design, self.dram, &self.uops).is_err() {
+            return;
+        }
         let step = self.shadow.granule as u64;
         let met = self
             .shadow
@@ -153,8 +158,7 @@ impl Execute for Both<'_> {
     }
 }
 
-/// Correct programs, and such that have lost tokens: instructions that no longer wait, or that are no longer waited
-/// for because others push more.
+/// Correct programs, and such in which instructions no longer wait; micro-ops come from where data is, too.
 #[test]
 fn stretches_meet_what_their_elements_meet() {
     let small = HwConfig {
@@ -173,10 +177,17 @@ fn stretches_meet_what_their_elements_meet() {
         let design = &designs[seed as usize % 2];
         let mut program = generate(design, seed, 20);
         for insn in program.insns.chunks_exact_mut(16) {
-            // Pops are bits 3 and 4 of the first byte.
-            if rng.random_bool(0.2) && seed % 3 > 0 {
-                insn[0] &= !0x18;
+            let bytes: &mut [u8; 16] = insn.try_into().expect("16 bytes");
+            let mut changed = Insn::decode(design, bytes).expect("a correct program");
+            let lost = seed % 3 > 0 && rng.random_bool(0.2);
+            changed.deps.pop_prev &= !lost;
+            changed.deps.pop_next &= !lost;
+            if let Body::Load(mem) = &mut changed.body {
+                if mem.mem() == Some(MemType::Uop) && rng.random_bool(0.3) {
+                    mem.dram_base = (program.dram.base / 4) as u32 + rng.random_range(0..1000);
+                }
             }
+            *bytes = changed.encode(design).expect("fields that fit");
         }
         let code = Decoded::new(design, &program.insns);
         let mut both = Both {
@@ -193,8 +204,7 @@ fn stretches_meet_what_their_elements_meet() {
         let mut machine = Machine::new(design, &code, [0; 4]).expect("no tokens");
         let order = [Order::RoundRobin, Order::Seeded(seed)][seed as usize / 2 % 2];
         machine.run(order, &mut both).expect("faults go on");
-        assert!(seed % 3 > 0 || both.races == 0, "seed {seed}");
         (races, earlier) = (races + both.races, earlier + both.earlier);
     }
-    assert!(races > 300 && earlier > 1000, "{races} {earlier}");
+    assert!(races > 300 && earlier > 0, "{races} {earlier}");
 }

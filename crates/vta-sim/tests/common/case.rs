@@ -204,15 +204,15 @@ impl Machines {
             leftover: case.leftover,
             max_findings: 100,
         };
-        let findings = check(&self.designs[which], dram, insns, &checks)
-            .err()
-            .unwrap_or_default();
+        let sim = &mut self.simulators[which][0];
+        let checked = check(&self.designs[which], dram, insns, &checks);
+        assert_eq!(checked, sim.check(dram, insns, &checks));
+        let findings = checked.err().unwrap_or_default();
         let racy =
             |fault: &Fault| matches!(fault.cause, Cause::Race { .. } | Cause::StoredUops { .. });
         // Where there are too many, one that is not reported may be.
         let racy = findings.len() == checks.max_findings || findings.iter().any(racy);
 
-        let sim = &mut self.simulators[which][0];
         let mut image = dram.clone();
         let run = sim.run(&mut image, insns, options);
         let memories = scratchpads(sim);
