@@ -80,7 +80,7 @@ pub(crate) fn check_decoded(
         findings: Vec::new(),
         max_findings: options.max_findings.max(1),
     };
-    books.watch_stores(code);
+    books.shadow.watch_stores(design, dram, code);
     let run = machine.run(Order::RoundRobin, &mut books);
     let leftover = machine.tokens();
     // Tokens left by a run that was given up say nothing.
@@ -114,17 +114,6 @@ struct Books<'a> {
 }
 
 impl Books<'_> {
-    fn watch_stores(&mut self, code: &Decoded) {
-        for insn in code.insns().iter().flatten() {
-            if let Ok(action @ Action::Store(store)) = &insn.action {
-                if action.check(self.design, self.dram, &[]).is_ok() {
-                    (0..store.rows)
-                        .for_each(|row| self.shadow.watch(store.addr(row), store.row_bytes));
-                }
-            }
-        }
-    }
-
     fn deadlocked(&self) -> bool {
         self.findings
             .iter()

@@ -18,6 +18,7 @@ use std::ops::Range;
 use vta_isa::{Design, MemType, Module, PAGE_BYTES, Uop};
 
 use crate::access::{Action, Transfer};
+use crate::decoded::Decoded;
 use crate::dram::Dram;
 use crate::fault::{Direction, Operand, Place};
 use crate::kernel::{HostSimd, Vectorized};
@@ -113,10 +114,10 @@ pub(crate) struct Shadow {
     wgt: Cells,
     acc: Cells,
     rqt: Cells,
-    /// By page of the image; only the pages that are watched.
-    dram: Vec<Option<Box<Cells>>>,
+    /// By page of the image; only of pages that are watched, and without a cell before the first access.
+    dram: Vec<Option<Cells>>,
     base: u64,
-    /// Bytes of the smallest element: the bounds of every access are multiples of it.
+    /// Bytes of which the bounds of every access are multiples: of the smallest element.
     granule: usize,
     indices: Indices,
     simd: HostSimd,
@@ -166,12 +167,44 @@ impl Shadow {
         }
     }
 
-    /// Watches the pages of a part of DRAM, from its next access on. What no STORE writes needs no books.
-    pub(crate) fn watch(&mut self, addr: u64, bytes: usize) {
-        let (start, per_page) = ((addr - self.base) as usize, PAGE_BYTES / self.granule);
-        for page in &mut self.dram[start / PAGE_BYTES..(start + bytes).div_ceil(PAGE_BYTES)] {
-            page.get_or_insert_with(|| Box::new(Cells::new(per_page, MODULES.into_iter())));
+    /// Watches what the STOREs of a stream write, before its first access; what none writes needs no books. They are
+    /// as fine as the elements that move there: micro-ops seldom do.
+    pub(crate) fn watch_stores(&mut self, design: &Design, dram: &Dram, code: &Decoded) {
+        let insns = code.insns().iter().flatten();
+        let transfers = insns.filter_map(|insn| match &insn.action {
+            Ok(action @ (Action::Load(transfer) | Action::Store(transfer))) => {
+                let inside = action.check(design, dram, &[]).is_ok();
+                inside.then_some(transfer)
+            }
+            _ => None,
+        });
+        for store in transfers.clone().filter(|t| t.memory == MemType::Out) {
+            (0..store.rows).for_each(|row| self.watch(store.addr(row), store.row_bytes));
         }
+        self.granule = PAGE_BYTES;
+        for transfer in transfers {
+            let elem = design.elem_bytes(transfer.memory);
+            let watched = |row| {
+                let pages = self.pages(transfer.addr(row), transfer.row_bytes);
+                self.dram[pages].iter().any(Option::is_some)
+            };
+            if elem < self.granule && (0..transfer.rows).any(watched) {
+                self.granule = elem;
+            }
+        }
+    }
+
+    /// Watches the pages of a part of DRAM.
+    pub(crate) fn watch(&mut self, addr: u64, bytes: usize) {
+        let pages = self.pages(addr, bytes);
+        for page in &mut self.dram[pages] {
+            page.get_or_insert_default();
+        }
+    }
+
+    fn pages(&self, addr: u64, bytes: usize) -> Range<usize> {
+        let start = (addr - self.base) as usize;
+        start / PAGE_BYTES..(start + bytes).div_ceil(PAGE_BYTES)
     }
 
     /// Enters what an instruction of `module` with this clock touches; gives what it meets.
@@ -289,6 +322,9 @@ impl Shadow {
             while at < end {
                 let (page, stop) = (at / per_page, end.min((at / per_page + 1) * per_page));
                 if let Some(cells) = &mut self.dram[page] {
+                    if cells.0[0].is_empty() {
+                        *cells = Cells::new(per_page, MODULES.into_iter());
+                    }
                     f(Stretch {
                         place: Place::Dram(self.base + (at * granule) as u64),
                         step: granule as u64,

@@ -135,7 +135,11 @@ impl Execute for Both<'_> {
         if action.check(self.design, self.dram, &self.uops).is_err() {
             return;
         }
-        let step = self.shadow.granule as u64;
+        let step = self
+            .design
+            .memories()
+            .map(|memory| self.design.elem_bytes(memory));
+        let step = step.min().expect("memories") as u64;
         let met = self
             .shadow
             .access(action, &self.uops, issue.module, &issue.clock);
@@ -199,8 +203,7 @@ fn stretches_meet_what_their_elements_meet() {
             races: 0,
             earlier: 0,
         };
-        both.shadow
-            .watch(program.dram.base, program.dram.bytes.len());
+        both.shadow.watch_stores(design, &program.dram, &code);
         let mut machine = Machine::new(design, &code, [0; 4]).expect("no tokens");
         let order = [Order::RoundRobin, Order::Seeded(seed)][seed as usize / 2 % 2];
         machine.run(order, &mut both).expect("faults go on");
