@@ -7,7 +7,7 @@ use anyhow::{Context, Result, ensure};
 use clap::Parser;
 use vta_bench::network::{self, Built};
 use vta_bench::yardstick::{Plain, StepByStep};
-use vta_bench::{Gemm, Report, best, ort, peak};
+use vta_bench::{Gemm, Report, Streams, best, ort, peak};
 use vta_isa::{Design, HwConfig};
 use vta_rtl::{RtlDevice, RtlModel};
 use vta_runtime::{CycleDevice, SimDevice};
@@ -148,6 +148,35 @@ fn inference(
             );
         }
         Err(error) => eprintln!("{name}: onnxruntime is not measured: {error:#}"),
+    }
+    streams(name, &built, design, repeat, report)
+}
+
+/// What the clock, the search for races and the counters add to the functional simulator's time.
+fn streams(
+    name: &str,
+    built: &Built,
+    design: &Design,
+    repeat: u32,
+    report: &mut Report,
+) -> Result<()> {
+    let streams = Streams::measure(&built.compiled.program, design, repeat)?;
+    let over = |time: Duration| time.as_secs_f64() / streams.functional.as_secs_f64();
+    let figures = [
+        (
+            "cycle simulator over functional",
+            over(streams.in_cycles),
+            "times",
+        ),
+        (
+            "race detection on over off",
+            1.0 + over(streams.checked),
+            "times",
+        ),
+        ("counters, of a run", 100.0 * over(streams.counted), "%"),
+    ];
+    for (what, value, unit) in figures {
+        report.add(format!("{name}: {what}"), value, unit);
     }
     Ok(())
 }

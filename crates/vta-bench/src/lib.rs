@@ -1,7 +1,8 @@
 //! Measurements of the whole stack, which `cargo bench` reports.
 //!
 //! [`Gemm`] is a matrix product as a raw stream: the speed of the simulator alone. [`network`]
-//! takes a network from its file to its results and times each phase. [`peak`] is the memory
+//! takes a network from its file to its results and times each phase, and [`Streams`] its streams on the bare
+//! simulators. [`peak`] is the memory
 //! that it took. [`yardstick`] and [`ort`] are what the simulator is held against. [`Report`] prints what was found.
 //!
 //! Not for statistics on small functions: whatever is measured here takes milliseconds to
@@ -12,12 +13,14 @@ pub mod network;
 pub mod ort;
 pub mod peak;
 mod report;
+mod streams;
 pub mod yardstick;
 
 use std::time::{Duration, Instant};
 
 pub use gemm::Gemm;
 pub use report::Report;
+pub use streams::Streams;
 
 /// Calls `work` `repeat` times (at least once); gives its last result and the shortest time.
 pub fn best<T>(repeat: u32, mut work: impl FnMut() -> T) -> (T, Duration) {

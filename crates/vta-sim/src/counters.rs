@@ -144,13 +144,14 @@ impl AluCounters {
     }
 
     pub(crate) fn add(&mut self, op: AluOp, count: u64) {
-        *match op {
+        let ops = match op {
             AluOp::Min => &mut self.min,
             AluOp::Max => &mut self.max,
             AluOp::Add => &mut self.add,
             AluOp::Shr => &mut self.shr,
             AluOp::Mul => &mut self.mul,
-        } += count;
+        };
+        *ops = ops.saturating_add(count);
     }
 }
 

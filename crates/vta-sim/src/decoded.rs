@@ -8,6 +8,7 @@ use crate::access::Action;
 use crate::cycle::Code;
 use crate::fault::Cause;
 use crate::machine::bytes;
+use crate::meter::Meter;
 
 /// The instructions of a stream up to its end or its first FINISH.
 #[derive(Debug)]
@@ -15,6 +16,7 @@ pub(crate) struct Decoded {
     stream: Vec<u8>,
     /// None where an opcode is undefined.
     insns: Vec<Option<DecodedInsn>>,
+    meter: OnceLock<Meter>,
     code: OnceLock<Code>,
 }
 
@@ -45,6 +47,7 @@ impl Decoded {
         Decoded {
             stream: stream.to_vec(),
             insns,
+            meter: OnceLock::new(),
             code: OnceLock::new(),
         }
     }
@@ -62,6 +65,18 @@ impl Decoded {
     /// What its timing depends on. The design is the one that it was decoded for.
     pub(crate) fn code(&self, design: &Design) -> &Code {
         self.code.get_or_init(|| Code::new(design, self))
+    }
+
+    /// What all of its instructions do that are no fault: in a run to FINISH, what the run does.
+    pub(crate) fn meter(&self, design: &Design) -> &Meter {
+        self.meter.get_or_init(|| {
+            let mut meter = Meter::unlimited();
+            let actions = self.insns.iter().flatten().map(|insn| &insn.action);
+            // Without limits, nothing is refused.
+            let counted = actions.flatten().map(|action| meter.count(design, action));
+            counted.for_each(drop);
+            meter
+        })
     }
 
     /// The instruction at a position of the stream, not behind FINISH.

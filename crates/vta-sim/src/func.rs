@@ -128,6 +128,13 @@ impl FuncSim {
         check_decoded(&self.design, dram, &code, options)
     }
 
+    /// What a raw stream does in a run without a fault, as its report tells. It follows from the fields of its
+    /// instructions, and is counted once for all runs.
+    pub fn counters(&mut self, insns: &[u8]) -> Counters {
+        let code = self.recent.decoded(&self.design, insns);
+        code.meter(&self.design).counters()
+    }
+
     fn run_decoded(
         &mut self,
         dram: &mut Dram,
@@ -136,9 +143,10 @@ impl FuncSim {
     ) -> Result<RunReport, Fault> {
         let tokens = self.begin(options);
         let mut machine = Machine::new(&self.design, code, tokens)?;
-        let mut run = Run::new(&self.design, &mut self.scratch, dram, options);
+        let limits = code.meter(&self.design).limits(options);
+        let mut run = Run::new(&self.design, &mut self.scratch, dram, limits);
         machine.run(options.order, &mut run)?;
-        let counters = run.meter.counters();
+        let counters = code.meter(&self.design).counters();
         let leftover = machine.tokens();
         if options.leftover == Leftover::Fault && leftover != [0; 4] {
             return Err(machine.fault(None, Cause::Leftover { tokens: leftover }));
@@ -226,7 +234,8 @@ pub(crate) struct Run<'a> {
     design: &'a Design,
     scratch: &'a mut Scratch,
     dram: &'a mut Dram,
-    meter: Meter,
+    /// For a stream that does more than the limits of the run.
+    limits: Option<Meter>,
 }
 
 impl Execute for Run<'_> {
@@ -244,13 +253,13 @@ impl<'a> Run<'a> {
         design: &'a Design,
         scratch: &'a mut Scratch,
         dram: &'a mut Dram,
-        options: &RunOptions,
+        limits: Option<Meter>,
     ) -> Run<'a> {
         Run {
             design,
             scratch,
             dram,
-            meter: Meter::new(options),
+            limits,
         }
     }
 
@@ -258,7 +267,9 @@ impl<'a> Run<'a> {
     pub(crate) fn carry_out(&mut self, action: &Result<Action, Cause>) -> Result<(), Cause> {
         let action = action.as_ref().map_err(Cause::clone)?;
         action.check(self.design, self.dram, &self.scratch.uop)?;
-        self.meter.count(self.design, action)?;
+        if let Some(limits) = &mut self.limits {
+            limits.count(self.design, action)?;
+        }
         match action {
             Action::Sync | Action::Finish => {}
             Action::Load(transfer) => self.load(transfer),

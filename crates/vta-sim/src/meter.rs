@@ -37,16 +37,17 @@ impl Meter {
         })
     }
 
-    /// Whether what was counted is more than the limits of a run.
-    pub(crate) fn exceeds(&self, options: &RunOptions) -> bool {
-        self.insns > options.insn_limit || self.steps > options.step_limit
+    /// What finds the instruction that exceeds a limit of a run; nothing if all that was counted is within them.
+    pub(crate) fn limits(&self, options: &RunOptions) -> Option<Meter> {
+        let exceeds = self.insns > options.insn_limit || self.steps > options.step_limit;
+        exceeds.then(|| Meter::new(options))
     }
 
     pub(crate) fn counters(&self) -> Counters {
         self.counters
     }
 
-    /// Counts an instruction that is about to run, unless a limit forbids it.
+    /// Counts an instruction that is about to run, unless a limit forbids it. What no run can reach saturates.
     pub(crate) fn count(&mut self, design: &Design, action: &Action) -> Result<(), Cause> {
         if self.insns >= self.insn_limit {
             let limit = self.insn_limit;
@@ -81,13 +82,14 @@ impl Meter {
                 match kernel.op {
                     KernelOp::Gemm(GemmMode::Reset) => {
                         counters.insns.gemm += 1;
-                        counters.reset_ops += steps;
+                        counters.reset_ops = counters.reset_ops.saturating_add(steps);
                     }
                     KernelOp::Gemm(GemmMode::Accumulate | GemmMode::Overwrite) => {
                         counters.insns.gemm += 1;
-                        counters.gemm_ops += steps;
+                        counters.gemm_ops = counters.gemm_ops.saturating_add(steps);
                         let products = design.batch() * design.lanes(MemType::Wgt);
-                        counters.macs += steps * products as u64;
+                        let macs = steps.saturating_mul(products as u64);
+                        counters.macs = counters.macs.saturating_add(macs);
                     }
                     KernelOp::AluImm(op, _) | KernelOp::AluAcc(op) => {
                         counters.insns.alu += 1;

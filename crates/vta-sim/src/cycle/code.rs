@@ -7,7 +7,6 @@ use crate::access::{Action, Kernel, KernelOp, Transfer};
 use crate::decoded::{Decoded, DecodedInsn};
 use crate::fault::Cause;
 use crate::func::RunOptions;
-use crate::meter::Meter;
 use crate::tokens::{pops, pushes, slot};
 
 /// An instruction, as far as time is concerned.
@@ -152,8 +151,6 @@ pub(crate) struct Code {
     pub(super) records: [Vec<Record>; 3],
     /// Why the instruction after these is none.
     pub(super) undefined: Option<String>,
-    /// Counts all of it, if it has no fault.
-    pub(super) meter: Meter,
 }
 
 impl Code {
@@ -163,7 +160,6 @@ impl Code {
             modules: Vec::with_capacity(insns.len()),
             records: Default::default(),
             undefined: None,
-            meter: Meter::unlimited(),
         };
         for index in 0..insns.len() as u32 {
             let insn = match decoded.get(design, index) {
@@ -184,10 +180,6 @@ impl Code {
                 pushes: mask(&mut pushes(module, deps)),
                 work: work(design, bus, &insn.action),
             };
-            if let Ok(action) = &insn.action {
-                // Without limits, nothing is refused.
-                code.meter.count(design, action).ok();
-            }
             code.modules.push(module);
             code.records[slot(module)].push(record);
         }
@@ -201,14 +193,11 @@ impl Code {
         decoded: &Decoded,
         options: &RunOptions,
     ) -> Option<(u32, Cause)> {
-        if !self.meter.exceeds(options) {
-            return None;
-        }
-        let mut meter = Meter::new(options);
+        let mut limits = decoded.meter(design).limits(options)?;
         let insns = decoded.insns()[..self.modules.len()].iter().flatten();
         (0..).zip(insns).find_map(|(index, insn)| {
             let action = insn.action.as_ref().ok()?;
-            Some((index, meter.count(design, action).err()?))
+            Some((index, limits.count(design, action).err()?))
         })
     }
 }

@@ -93,10 +93,11 @@ impl CycleSim {
             design, scratch, ..
         } = &mut self.sim;
         let design = &*design;
+        let limits = decoded.meter(design).limits(&options.run);
         let effects = Data {
             design,
             decoded,
-            run: func::Run::new(design, scratch, dram, &options.run),
+            run: func::Run::new(design, scratch, dram, limits),
         };
         let report = timed(design, address, decoded, tokens, options, effects)?;
         self.sim.tokens = report.leftover;
@@ -170,7 +171,7 @@ fn timed<E: Effects>(
         return Err(run.fault(None, Cause::Leftover { tokens: leftover }));
     }
     Ok(CycleReport {
-        counters: code.meter.counters(),
+        counters: decoded.meter(design).counters(),
         leftover,
         ..run.report()
     })
