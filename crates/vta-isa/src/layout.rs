@@ -116,13 +116,14 @@ impl Layout {
         let mut values = Values::default();
         for (place, value) in self.places.iter().zip(&mut values) {
             if place.width > 0 {
-                let raw = ((word & place.mask()) >> place.lo) as i64;
-                let shift = if place.field.signed {
-                    64 - place.width
+                // No field is wider than 64 bits; one shift puts its highest bit there.
+                let unused = 64 - place.width;
+                let raw = ((word >> place.lo) as u64) << unused;
+                *value = if place.field.signed {
+                    raw as i64 >> unused
                 } else {
-                    0
+                    (raw >> unused) as i64
                 };
-                *value = raw << shift >> shift;
             }
         }
         values

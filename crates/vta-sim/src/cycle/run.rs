@@ -15,7 +15,7 @@ use super::report::{Burst, CycleReport, InsnTiming, ModuleCycles, Traffic};
 use super::timeline::{Timeline, Tokens};
 use crate::fault::{Cause, Fault, Head, QueueState, Wait};
 use crate::machine::site;
-use crate::tokens::{MODULES, TokenQueue, join, slot};
+use crate::tokens::{TokenQueue, join, slot};
 
 /// What happens to the memories when an instruction is taken.
 pub(super) trait Effects {
@@ -189,20 +189,22 @@ impl<'a, E: Effects> Run<'a, E> {
         }
     }
 
-    /// Lets fetch and the modules go on as far as they can without another grant.
+    /// Lets fetch and the modules go on as far as they can without another grant, in turn, until none of them can.
     fn settle(&mut self) -> Result<(), Fault> {
+        let mut stuck = 0;
         loop {
-            let mut moved = false;
-            while self.dispatch()? {
-                moved = true;
-            }
-            for module in MODULES {
-                while self.step(module)? {
+            for module in [None, Some(LOAD), Some(COMPUTE), Some(STORE)] {
+                let mut moved = false;
+                while match module {
+                    None => self.dispatch()?,
+                    Some(m) => self.step(m)?,
+                } {
                     moved = true;
                 }
-            }
-            if !moved {
-                return Ok(());
+                stuck = if moved { 1 } else { stuck + 1 };
+                if stuck == 4 {
+                    return Ok(());
+                }
             }
         }
     }
@@ -237,12 +239,8 @@ impl<'a, E: Effects> Run<'a, E> {
     }
 
     /// Takes one step of a module, if the cycle of one is known.
-    fn step(&mut self, module: Module) -> Result<bool, Fault> {
-        let m = slot(module);
-        Ok(self.commit(m)
-            || self.retire(m)
-            || (m == COMPUTE && self.start())
-            || self.take(module)?)
+    fn step(&mut self, m: usize) -> Result<bool, Fault> {
+        Ok(self.commit(m) || self.retire(m) || (m == COMPUTE && self.start()) || self.take(m)?)
     }
 
     fn commit(&mut self, m: usize) -> bool {
@@ -271,8 +269,7 @@ impl<'a, E: Effects> Run<'a, E> {
         true
     }
 
-    fn take(&mut self, module: Module) -> Result<bool, Fault> {
-        let m = slot(module);
+    fn take(&mut self, m: usize) -> Result<bool, Fault> {
         let Some(ready) = self.lines[m].ready() else {
             return Ok(false);
         };
