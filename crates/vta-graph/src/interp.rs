@@ -11,6 +11,8 @@ mod elementwise;
 mod integer;
 mod linear;
 mod packed;
+#[cfg(target_arch = "x86_64")]
+mod pairs;
 mod pool;
 mod quantize;
 mod reduce;

@@ -10,6 +10,8 @@
 //! operand widths) because packing and quantization depend on them, and nothing about
 //! scratchpads, instructions or time.
 
+#![deny(unsafe_code)]
+
 mod graph;
 mod infer;
 pub mod interp;

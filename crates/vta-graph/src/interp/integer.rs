@@ -15,7 +15,7 @@ fn centred(x: &Tensor, zero_point: i32) -> Vec<i16> {
     i8s(x).iter().map(difference).collect()
 }
 
-fn mac(sum: i32, x: i16, weight: i16) -> i32 {
+pub(super) fn mac(sum: i32, x: i16, weight: i16) -> i32 {
     sum.wrapping_add(i32::from(x) * i32::from(weight))
 }
 
@@ -27,7 +27,12 @@ pub(super) fn qconv(attrs: &ConvAttrs, zero_point: i32, x: &[&Tensor], ty: &Tens
         weight: &centred(x[1], 0),
         bias: x.get(2).map(|b| b.as_i32().expect("an i32 bias")),
     };
-    Data::I32(convolution.sums(dims(&ty.shape), mac))
+    let out = dims(&ty.shape);
+    #[cfg(target_arch = "x86_64")]
+    if let Some(sums) = super::pairs::sums(&convolution, out) {
+        return Data::I32(sums);
+    }
+    Data::I32(convolution.sums(out, mac))
 }
 
 pub(super) fn qdense(zero_point: i32, x: &[&Tensor]) -> Data {
@@ -131,15 +136,36 @@ fn planes(x: &Tensor, parameters: usize) -> (usize, usize) {
 }
 
 pub(super) fn requantize(r: &Requant, dtype: DType, x: &Tensor) -> Data {
-    let (channels, plane) = planes(x, r.mult.len().max(r.add.len()));
-    let x = wide(x);
+    let x = (wide(x), planes(x, r.mult.len().max(r.add.len())));
+    match dtype {
+        DType::I32 => Data::I32(rescaled(r, x, |v| v)),
+        DType::U8 => Data::U8(rescaled(r, x, |v| v as u8)),
+        DType::S1 => Data::I8(rescaled(r, x, |v| DType::S1.settled(v.into()) as i8)),
+        _ => Data::I8(rescaled(r, x, |v| v as i8)),
+    }
+}
+
+fn rescaled<T>(
+    r: &Requant,
+    (x, (channels, plane)): (Cow<'_, [i32]>, (usize, usize)),
+    narrow: impl Fn(i32) -> T,
+) -> Vec<T> {
     let mut y = Vec::with_capacity(x.len());
     for (i, x) in x.chunks_exact(plane).enumerate() {
         let c = i % channels;
         let (mult, add) = (r.mult[c % r.mult.len()], r.add[c % r.add.len()]);
-        y.extend(x.iter().map(|&x| r.rescale(x, mult, add)));
+        // A product has at most 62 bits and a sign: with a small addend the sum cannot overflow.
+        if add.unsigned_abs() < 1 << 62 {
+            let (lo, hi) = (r.lo.into(), r.hi.into());
+            y.extend(x.iter().map(|&x| {
+                let sum = i64::from(x) * i64::from(mult) + add;
+                narrow((sum >> r.shift).clamp(lo, hi) as i32)
+            }));
+        } else {
+            y.extend(x.iter().map(|&x| narrow(r.rescale(x, mult, add))));
+        }
     }
-    narrow(dtype, y.into_iter().map(i64::from))
+    y
 }
 
 pub(super) fn qaccumulate(mult: &[i32], zero_point: i32, x: &[&Tensor]) -> Data {
