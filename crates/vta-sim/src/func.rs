@@ -248,6 +248,13 @@ impl Execute for Run<'_> {
     }
 }
 
+/// What comes after a run finds nothing put off.
+impl Drop for Run<'_> {
+    fn drop(&mut self) {
+        self.scratch.settle();
+    }
+}
+
 impl<'a> Run<'a> {
     pub(crate) fn new(
         design: &'a Design,
@@ -327,7 +334,8 @@ impl<'a> Run<'a> {
                 });
             }
             MemType::Acc | MemType::Acc8 | MemType::Out => {
-                transfer.fill(self.dram, lanes, &mut scratch.acc, pad(false), |b, v| {
+                let pad = pad(false);
+                transfer.fill(self.dram, lanes, scratch.acc(), pad, |b, v| {
                     unpack(bits, b, v)
                 });
             }
@@ -347,14 +355,14 @@ impl<'a> Run<'a> {
     #[inline(always)]
     fn store_rows(&mut self, transfer: &Transfer) {
         let (bits, lanes) = (self.design.out_bits(), self.design.lanes(MemType::Out));
+        let (acc, rqt) = self.scratch.acc_and_rqt();
         for row in 0..transfer.rows {
-            let from =
-                &self.scratch.acc[transfer.row_start(row) * lanes..][..transfer.x_size * lanes];
+            let from = &acc[transfer.row_start(row) * lanes..][..transfer.x_size * lanes];
             let to = self.dram.get_mut(transfer.addr(row), transfer.row_bytes);
             let to = to.expect("every row was checked");
             match transfer.requant.clone() {
                 None => pack(bits, from, to),
-                Some(records) => pack(bits, &requantize(&self.scratch.rqt[records], from), to),
+                Some(records) => pack(bits, &requantize(&rqt[records], from), to),
             }
         }
     }

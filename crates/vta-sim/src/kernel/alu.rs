@@ -1,11 +1,9 @@
 //! ALU operations: plain loops, compiled for each set of vector instructions. They are `for` loops and functions that
 //! are always inlined: what stays a call of its own (the closure of a long `for_each`, say) is compiled for none.
 
-use std::ops::Range;
-use std::sync::atomic::{Ordering, compiler_fence};
-
 use vta_isa::{AluOp, Uop};
 
+use super::chain::{Range, Source, Step};
 use super::each;
 use super::simd::{HostSimd, Vectorized};
 use crate::access::{Kernel, KernelOp};
@@ -63,203 +61,142 @@ macro_rules! by_op {
     }};
 }
 
-/// The steps of an instruction, run by run where they make runs.
-struct Steps<'a, 'b> {
+/// The steps of an instruction, in order.
+struct InOrder<'a, 'b> {
     accumulators: &'a mut Accumulators<'b>,
     kernel: &'a Kernel,
     uops: &'a [Uop],
-    runs: Option<Runs>,
 }
 
-impl Vectorized for Steps<'_, '_> {
+impl Vectorized for InOrder<'_, '_> {
     type Output = ();
 
     #[inline(always)]
     fn run(self) {
-        self.accumulators.steps(self.kernel, self.uops, self.runs);
+        self.accumulators.steps(self.kernel, self.uops);
+    }
+}
+
+/// Operations on all of a range, one after the other.
+struct Pass<'a, 'b> {
+    accumulators: &'a mut Accumulators<'b>,
+    range: &'a Range,
+    steps: &'a [Step],
+}
+
+impl Vectorized for Pass<'_, '_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        for step in self.steps {
+            with_op!(step.op, self.accumulators.bits, |f| {
+                self.accumulators.all(self.range, step.source, f)
+            });
+        }
     }
 }
 
 impl Accumulators<'_> {
     /// Carries out a kernel of the ALU, or a reset by GEMM, whose indices are in range.
-    pub(super) fn carry_out(&mut self, kernel: &Kernel, uops: &[Uop], simd: HostSimd) {
-        simd.run(Steps {
+    pub(super) fn in_order(&mut self, kernel: &Kernel, uops: &[Uop], simd: HostSimd) {
+        simd.run(InOrder {
             accumulators: self,
             kernel,
             uops,
-            runs: Runs::of(kernel, uops).filter(|_| simd != HostSimd::StepByStep),
+        });
+    }
+
+    /// Does `steps` to a range that is apart from all that they read.
+    pub(super) fn pass(&mut self, range: &Range, steps: &[Step], simd: HostSimd) {
+        #[cfg(avx512)]
+        if super::x86::pass(self, range, steps, simd) {
+            return;
+        }
+        simd.run(Pass {
+            accumulators: self,
+            range,
+            steps,
         });
     }
 
     #[inline(always)]
-    fn steps(&mut self, kernel: &Kernel, uops: &[Uop], runs: Option<Runs>) {
+    fn steps(&mut self, kernel: &Kernel, uops: &[Uop]) {
         match kernel.op {
-            KernelOp::Gemm(_) => self.in_place(kernel, uops, runs, |_| 0),
+            KernelOp::Gemm(_) => each(kernel, uops, |[d, ..]| self.change(d, 1, &|_| 0)),
             KernelOp::AluImm(op, imm) => with_op!(op, self.bits, |f| {
-                self.in_place(kernel, uops, runs, move |a| f(a, imm))
+                each(kernel, uops, |[d, ..]| self.change(d, 1, &|a| f(a, imm)))
             }),
-            KernelOp::AluAcc(op) => with_op!(op, self.bits, |f| self.pairs(kernel, uops, runs, f)),
-        }
-    }
-
-    /// `acc[d] = f(acc[d])`.
-    #[inline(always)]
-    fn in_place(
-        &mut self,
-        kernel: &Kernel,
-        uops: &[Uop],
-        runs: Option<Runs>,
-        f: impl Fn(i32) -> i32,
-    ) {
-        let lanes = self.lanes;
-        match runs {
-            Some(runs) => {
-                for (d, _) in runs.iter() {
-                    change(&mut self.values[elements(&d, lanes)], &f);
-                }
-            }
-            None => each(kernel, uops, |[d, ..]| {
-                change(&mut self.values[d * lanes..][..lanes], &f);
+            KernelOp::AluAcc(op) => with_op!(op, self.bits, |f| {
+                each(kernel, uops, |[d, s, _]| match d == s {
+                    true => self.change(d, 1, &|a| f(a, a)),
+                    false => self.apply(d, s, 1, &f),
+                })
             }),
         }
     }
 
-    /// `acc[d] = f(acc[d], acc[s])`, lane by lane.
+    /// One operation on a range.
     #[inline(always)]
-    fn pairs(
-        &mut self,
-        kernel: &Kernel,
-        uops: &[Uop],
-        runs: Option<Runs>,
-        f: impl Fn(i32, i32) -> i32,
-    ) {
-        let lanes = self.lanes;
-        let Some(runs) = runs else {
-            each(kernel, uops, |[d, s, _]| self.pair(d, s, &f));
-            return;
-        };
-        for (d, s) in runs.iter() {
-            let sources = match runs.src_step {
-                0 => s..s + 1,
-                _ => s..s + d.len(),
+    fn all(&mut self, range: &Range, source: Source, f: impl Fn(i32, i32) -> i32) {
+        let [outer, inner] = range.count;
+        for o in 0..outer {
+            let d = range.first + o * range.by[0];
+            // Neighbours are as good as one long element.
+            let (runs, len) = match (range.by[1], source) {
+                (1, Source::Imm(_)) | (1, Source::Acc { by: [_, 1], .. }) => (1, inner),
+                _ => (inner, 1),
             };
-            if runs.src_step > 1 || d.start < sources.end && sources.start < d.end {
-                // One step may read what another writes.
-                for (i, d) in d.enumerate() {
-                    self.pair(d, s + i * runs.src_step, &f);
-                }
-                continue;
-            }
-            let (to, from) = split(self.values, lanes, d, sources);
-            if runs.src_step == 1 {
-                apply(to, from, &f);
-            } else if lanes == COMMON_LANES {
-                for to in to.chunks_exact_mut(COMMON_LANES) {
-                    // Keeps the compiler from taking a lane of many vectors at once, and so from gathering.
-                    compiler_fence(Ordering::SeqCst);
-                    apply(to, &from[..COMMON_LANES], &f);
-                }
-            } else {
-                for to in to.chunks_exact_mut(lanes) {
-                    apply(to, from, &f);
+            for i in 0..runs {
+                let d = d + i * range.by[1];
+                match source {
+                    Source::Imm(imm) => self.change(d, len, &|a| f(a, imm)),
+                    Source::Acc { first, by } => {
+                        self.apply(d, first + o * by[0] + i * by[1], len, &f);
+                    }
                 }
             }
         }
     }
 
-    /// One step.
+    /// `acc[d] = f(acc[d])` for `len` elements.
     #[inline(always)]
-    fn pair(&mut self, d: usize, s: usize, f: &impl Fn(i32, i32) -> i32) {
-        if d == s {
-            change(&mut self.values[d * self.lanes..][..self.lanes], &|a| {
-                f(a, a)
-            });
-        } else {
-            let (to, from) = split(self.values, self.lanes, d..d + 1, s..s + 1);
-            apply(to, from, f);
+    fn change(&mut self, d: usize, len: usize, f: &impl Fn(i32) -> i32) {
+        for a in &mut self.values[d * self.lanes..(d + len) * self.lanes] {
+            *a = f(*a);
         }
     }
-}
 
-/// `to[i] = f(to[i])`.
-#[inline(always)]
-fn change(to: &mut [i32], f: &impl Fn(i32) -> i32) {
-    for a in to {
-        *a = f(*a);
-    }
-}
-
-/// `to[i] = f(to[i], from[i])`.
-#[inline(always)]
-fn apply(to: &mut [i32], from: &[i32], f: &impl Fn(i32, i32) -> i32) {
-    for (a, b) in to.iter_mut().zip(from) {
-        *a = f(*a, *b);
-    }
-}
-
-/// The lanes of a range of elements.
-fn elements(range: &Range<usize>, lanes: usize) -> Range<usize> {
-    range.start * lanes..range.end * lanes
-}
-
-/// Two ranges of elements that share nothing, the first to be written.
-fn split(
-    values: &mut [i32],
-    lanes: usize,
-    to: Range<usize>,
-    from: Range<usize>,
-) -> (&mut [i32], &[i32]) {
-    let [to, from] = [to, from].map(|range| elements(&range, lanes));
-    if to.end <= from.start {
-        let (low, high) = values.split_at_mut(from.start);
-        (&mut low[to], &high[..from.len()])
-    } else {
-        let (low, high) = values.split_at_mut(to.start);
-        (&mut high[..to.len()], &low[from])
-    }
-}
-
-/// One micro-op whose inner loop goes from an accumulator to the next.
-struct Runs {
-    outer: usize,
-    len: usize,
-    dst: usize,
-    src: usize,
-    /// From one iteration of the outer loop to the next.
-    by: [usize; 2],
-    /// From one step of the inner loop to the next.
-    src_step: usize,
-}
-
-impl Runs {
-    fn of(kernel: &Kernel, uops: &[Uop]) -> Option<Runs> {
-        let [uop] = uops else { return None };
-        let [dst, src] = [kernel.dst, kernel.src].map(|f| f.map(|f| f as usize));
-        let runs = |outer: u32, len: u32, o: usize, i: usize| Runs {
-            outer: outer as usize,
-            len: len as usize,
-            dst: uop.dst as usize,
-            src: uop.src as usize,
-            by: [dst[o], src[o]],
-            src_step: src[i],
+    /// `acc[d] = f(acc[d], acc[s])`, lane by lane, for `len` elements that are apart.
+    #[inline(always)]
+    fn apply(&mut self, d: usize, s: usize, len: usize, f: &impl Fn(i32, i32) -> i32) {
+        let [d, s, len] = [d, s, len].map(|elements| elements * self.lanes);
+        let (low, high) = self.values.split_at_mut(d.max(s));
+        let (to, from) = match d < s {
+            true => (&mut low[d..d + len], &high[..len]),
+            false => (&mut high[..len], &low[s..s + len]),
         };
-        if dst[1] == 1 {
-            Some(runs(kernel.iter_out, kernel.iter_in, 0, 1))
-        } else if kernel.iter_in == 1 && dst[0] == 1 {
-            Some(runs(1, kernel.iter_out, 1, 0))
-        } else {
-            None
+        let whole = len / COMMON_LANES * COMMON_LANES;
+        let (vectors, rest) = to.split_at_mut(whole);
+        let sources = from.chunks_exact(COMMON_LANES);
+        for (to, from) in vectors.chunks_exact_mut(COMMON_LANES).zip(sources) {
+            // Of a fixed length, and so without a loop of single lanes.
+            let to: &mut [i32; COMMON_LANES] = to.try_into().expect("as many");
+            let from: &[i32; COMMON_LANES] = from.try_into().expect("as many");
+            for (a, b) in to.iter_mut().zip(from) {
+                *a = f(*a, *b);
+            }
+        }
+        for (a, b) in rest.iter_mut().zip(&from[whole..]) {
+            *a = f(*a, *b);
         }
     }
+}
 
-    /// Each run of accumulators with its first source, in order.
-    #[inline(always)]
-    fn iter(&self) -> impl Iterator<Item = (Range<usize>, usize)> {
-        (0..self.outer).map(|o| {
-            let [d, s] = [self.dst + o * self.by[0], self.src + o * self.by[1]];
-            (d..d + self.len, s)
-        })
-    }
+/// What an operation makes of one lane.
+#[cfg(avx512)]
+pub(super) fn value(op: AluOp, a: i32, b: i32, bits: u32) -> i32 {
+    with_op!(op, bits, |f| f(a, b))
 }
 
 /// Arithmetic shift right, left for a negative amount. An amount of the width or more leaves

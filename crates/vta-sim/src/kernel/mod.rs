@@ -5,6 +5,7 @@ use vta_isa::{ChannelRequant, Design, Feature, GemmMode, MemType, UOP_BYTES, Uop
 mod aligned;
 mod alu;
 mod blocks;
+mod chain;
 mod gemm;
 mod simd;
 #[cfg(test)]
@@ -20,6 +21,7 @@ pub(crate) use weights::Weights;
 
 use alu::Accumulators;
 use blocks::Geometry;
+use chain::Chain;
 use gemm::{Operands, Workspace};
 
 use crate::access::{Kernel, KernelOp};
@@ -32,8 +34,9 @@ pub(crate) struct Scratch {
     /// `[element][batch][block_in]`, each value plus 128.
     pub(crate) inp: Aligned<u8>,
     pub(crate) wgt: Weights,
-    /// `[element][batch][block_out]`
-    pub(crate) acc: Aligned<i32>,
+    /// `[element][batch][block_out]`, but for what `chain` is to do to it.
+    acc: Aligned<i32>,
+    chain: Chain,
     /// The records of the rescaling table; none in a design without it.
     pub(crate) rqt: Vec<u128>,
     /// Whether the bit of an input, of a weight, is a sign: its value is 1 or -1.
@@ -63,6 +66,7 @@ impl Scratch {
             inp: Aligned::new(u8::from_i32(sign_inp.into()), lanes(MemType::Inp)),
             wgt: Weights::new(design.depth(MemType::Wgt) as usize, tile, sign_wgt.into()),
             acc: Aligned::new(0, lanes(MemType::Acc)),
+            chain: Chain::default(),
             rqt: vec![0; records.unwrap_or(0)],
             sign_inp,
             sign_wgt,
@@ -74,17 +78,40 @@ impl Scratch {
         }
     }
 
+    /// The register file.
+    pub(crate) fn acc(&mut self) -> &mut Aligned<i32> {
+        self.settle();
+        &mut self.acc
+    }
+
+    /// What STORE reads: the register file, and the records of the rescaling table.
+    pub(crate) fn acc_and_rqt(&mut self) -> (&[i32], &[u128]) {
+        self.settle();
+        (&self.acc, &self.rqt)
+    }
+
+    /// Does what was put off.
+    pub(crate) fn settle(&mut self) {
+        let mut accumulators = Accumulators {
+            values: &mut self.acc,
+            lanes: self.geometry.batch * self.geometry.block_out,
+            bits: self.acc_bits,
+        };
+        self.chain.settle(&mut accumulators, self.simd);
+    }
+
     pub(crate) fn clear(&mut self) {
         self.uop.fill(Uop::default());
         // A cleared bit is 0, which as a sign is 1.
         self.inp.fill(u8::from_i32(self.sign_inp.into()));
         self.wgt.fill(0..self.wgt.len(), self.sign_wgt.into());
-        self.acc.fill(0);
+        self.acc().fill(0);
         self.rqt.fill(0);
     }
 
-    /// A memory's elements as they lie in DRAM.
+    /// A memory's elements as they lie in DRAM. Nothing is put off.
     pub(crate) fn packed(&self, design: &Design, memory: MemType) -> Vec<u8> {
+        debug_assert!(self.chain.is_settled());
         if !design.has_memory(memory) && memory == MemType::Rqt {
             return Vec::new();
         }
@@ -132,6 +159,16 @@ impl Scratch {
             Some(uops) if kernel.steps() > 0 => uops,
             _ => return,
         };
+        let mut accumulators = Accumulators {
+            values: &mut self.acc,
+            lanes: self.geometry.batch * self.geometry.block_out,
+            bits: self.acc_bits,
+        };
+        let simd = self.simd;
+        if simd != HostSimd::StepByStep && self.chain.takes(kernel, uops, &mut accumulators, simd) {
+            return;
+        }
+        self.chain.settle(&mut accumulators, simd);
         match kernel.op {
             KernelOp::Gemm(mode @ (GemmMode::Accumulate | GemmMode::Overwrite)) => {
                 let mut operands = Operands {
@@ -142,16 +179,9 @@ impl Scratch {
                     acc: &mut self.acc,
                     keeps: mode == GemmMode::Accumulate,
                 };
-                self.workspace.run(kernel, uops, &mut operands, self.simd);
+                self.workspace.run(kernel, uops, &mut operands, simd);
             }
-            _ => {
-                let mut accumulators = Accumulators {
-                    values: &mut self.acc,
-                    lanes: self.geometry.batch * self.geometry.block_out,
-                    bits: self.acc_bits,
-                };
-                accumulators.carry_out(kernel, uops, self.simd);
-            }
+            _ => accumulators.in_order(kernel, uops, simd),
         }
     }
 }

@@ -130,10 +130,12 @@ fn all_instructions_of_the_host_agree() {
             let mut expected = scratch.clone();
             expected.simd = HostSimd::StepByStep;
             expected.run(&kernel);
+            expected.settle();
             for simd in HostSimd::available() {
                 let mut other = scratch.clone();
                 other.simd = simd;
                 other.run(&kernel);
+                other.settle();
                 assert!(*other.acc == *expected.acc, "{simd:?}: {kernel:?} {uops:?}");
             }
             if round % 16 == 0 {
@@ -166,6 +168,68 @@ fn weights_are_arranged_alike_and_come_back() {
         for (i, values) in values.chunks_exact(len).enumerate() {
             expected.get(i + 1, &mut tile);
             assert!(tile.iter().zip(values).all(|(&a, &b)| a as u8 == b));
+        }
+    }
+}
+
+/// Instructions over one range, and others among them, without a look at the accumulators in between.
+#[test]
+fn what_is_put_off_is_done_in_order() {
+    let mut rng = ChaCha8Rng::seed_from_u64(7);
+    let ops = [AluOp::Min, AluOp::Max, AluOp::Add, AluOp::Shr, AluOp::Mul];
+    for design in designs() {
+        let depth = design.depth(MemType::Acc);
+        for round in 0..150 {
+            let start = filled(&design, &mut rng);
+            let (count, tall) = ([rng.random_range(1..5), rng.random_range(1..30)], 40);
+            let dst = [[tall, 1], [1, 5], [tall, 2], [1, 0]][rng.random_range(0..4)];
+            let mut kernels = Vec::new();
+            let mut uops = Vec::new();
+            for _ in 0..rng.random_range(2..25) {
+                let op = ops[rng.random_range(0..ops.len())];
+                let (op, src) = match rng.random_range(0..10) {
+                    0..4 => (KernelOp::AluImm(op, rng.random_range(-40..40)), [0; 2]),
+                    4 => (KernelOp::Gemm(GemmMode::Reset), [0; 2]),
+                    5 => (KernelOp::Gemm(GemmMode::Accumulate), [1, 2]),
+                    6 => (KernelOp::AluAcc(op), [rng.random_range(0..3), 2]),
+                    7 => (KernelOp::AluAcc(op), dst),
+                    _ => (KernelOp::AluAcc(op), [0; 2]),
+                };
+                let first = uops.len() as u32;
+                let (near, same) = (rng.random_bool(0.3), rng.random_bool(0.9));
+                for _ in 0..rng.random_range(1..3) {
+                    uops.push(Uop {
+                        dst: if same { 7 } else { rng.random_range(0..40) },
+                        src: match near {
+                            true => rng.random_range(0..200),
+                            false => rng.random_range(250..depth - 200),
+                        },
+                        wgt: rng.random_range(0..20),
+                    });
+                }
+                kernels.push(Kernel {
+                    op,
+                    uops: first..uops.len() as u32,
+                    iter_out: count[0],
+                    iter_in: count[1],
+                    dst,
+                    src,
+                    wgt: [0, 1],
+                });
+            }
+            let after = |simd| {
+                let mut scratch = start.clone();
+                scratch.simd = simd;
+                scratch.uop[..uops.len()].copy_from_slice(&uops);
+                kernels.iter().for_each(|kernel| scratch.run(kernel));
+                scratch.settle();
+                scratch.acc
+            };
+            let expected = after(HostSimd::StepByStep);
+            for simd in HostSimd::available() {
+                let same = *after(simd) == *expected;
+                assert!(same, "{simd:?}, {round}: {kernels:?} {uops:?}");
+            }
         }
     }
 }

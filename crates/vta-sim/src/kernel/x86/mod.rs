@@ -14,10 +14,14 @@ macro_rules! by_rows {
     };
 }
 
+#[cfg(avx512)]
+mod alu;
 mod avx2;
 #[cfg(avx512)]
 mod avx512;
 
+#[cfg(avx512)]
+pub(super) use alu::pass;
 #[cfg(avx512)]
 pub(super) use avx512::quads_of_16x16;
 
