@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # What is too slow for CI: some hours of two processors.
 #
-#     hardware/nightly.sh [resources] [ecp5] [cosim] [mutate] [fuzz] [networks]
+#     hardware/nightly.sh [resources] [ecp5] [cosim] [mutate] [fuzz] [networks] [streams]
 #
 # Without arguments all parts run, whatever becomes of the ones before. Installs nothing: a part whose
 # programs are missing says what they are, and fails. The last lines say how each part ended.
@@ -23,14 +23,20 @@ mutate() { vta mutate; }
 fuzz() { vta fuzz --networks 2000 --seed 1 && vta fuzz --schedules 500 --seed 1; }
 # So do the networks of the data folder and of the zoo.
 networks() { cargo test --release --quiet -p vta --test networks -- --include-ignored; }
+# An hour of arbitrary bytes as streams, under the address sanitizer: nothing panics, leaves its memory or hangs, and
+# every simulator says the same.
+streams() {
+    (cd fuzz && cargo run --quiet --example seeds) &&
+        cargo +nightly fuzz run --no-trace-compares stream -- -max_total_time=3600 -timeout=15 -max_len=20000
+}
 
 parts=("$@")
-[ $# -gt 0 ] || parts=(resources ecp5 cosim mutate fuzz networks)
+[ $# -gt 0 ] || parts=(resources ecp5 cosim mutate fuzz networks streams)
 for part in "${parts[@]}"; do
     case $part in
-    resources | ecp5 | cosim | mutate | fuzz | networks) ;;
+    resources | ecp5 | cosim | mutate | fuzz | networks | streams) ;;
     *)
-        echo "error: no part \`$part\`; there are resources, ecp5, cosim, mutate, fuzz and networks" >&2
+        echo "error: no part \`$part\`; there are resources, ecp5, cosim, mutate, fuzz, networks and streams" >&2
         exit 2
         ;;
     esac
