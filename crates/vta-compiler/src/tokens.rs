@@ -88,7 +88,7 @@ pub(crate) fn order(
             let module = module(&command);
             let touches = history.touches(&command);
             let needs = if overlap {
-                history.needs(&touches)
+                history.needs(&touches, module, order.modules[module as usize].knows)
             } else {
                 order.begun()
             };

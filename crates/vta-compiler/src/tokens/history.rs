@@ -41,12 +41,15 @@ const PLACES: usize = 5;
 /// The last command of one module that touched each element: by the beginning of a range its end and the command's
 /// number. Ranges do not overlap.
 #[derive(Default)]
-struct Marks(BTreeMap<usize, (usize, usize)>);
+struct Marks {
+    ranges: BTreeMap<usize, (usize, usize)>,
+    latest: usize,
+}
 
 impl Marks {
     /// The last command that touched any of a range; 0 if none did.
     fn last(&self, at: &Range<usize>) -> usize {
-        let reaching = self.0.range(..at.end).rev();
+        let reaching = self.ranges.range(..at.end).rev();
         let reaching = reaching.take_while(|(_, (end, _))| *end > at.start);
         reaching.map(|(_, (_, count))| *count).max().unwrap_or(0)
     }
@@ -56,19 +59,20 @@ impl Marks {
         if at.is_empty() {
             return;
         }
-        while let Some((&start, &(end, before))) = self.0.range(..at.end).next_back() {
+        while let Some((&start, &(end, before))) = self.ranges.range(..at.end).next_back() {
             if end <= at.start {
                 break;
             }
-            self.0.remove(&start);
+            self.ranges.remove(&start);
             if start < at.start {
-                self.0.insert(start, (at.start, before));
+                self.ranges.insert(start, (at.start, before));
             }
             if end > at.end {
-                self.0.insert(at.end, (end, before));
+                self.ranges.insert(at.end, (end, before));
             }
         }
-        self.0.insert(at.start, (at.end, count));
+        self.ranges.insert(at.start, (at.end, count));
+        self.latest = count;
     }
 }
 
@@ -88,14 +92,17 @@ impl History {
         }
     }
 
-    /// How many commands of each module have to be over before one that touches this.
-    pub(super) fn needs(&self, touches: &[Touch]) -> Clock {
+    /// How many commands of each other module have to be over before one of `module` that touches this; no more than
+    /// it knows of anyway need not be exact.
+    pub(super) fn needs(&self, touches: &[Touch], module: Module, knows: Clock) -> Clock {
         let mut needs = Clock::default();
         for touch in touches {
             let reads = touch.writes.then_some(&self.reads);
             for places in reads.into_iter().chain([&self.writes]) {
-                for (needs, marks) in needs.iter_mut().zip(&places[touch.place as usize]) {
-                    *needs = marks.last(&touch.at).max(*needs);
+                for (other, marks) in places[touch.place as usize].iter().enumerate() {
+                    if other != module as usize && marks.latest > knows[other] {
+                        needs[other] = marks.last(&touch.at).max(needs[other]);
+                    }
                 }
             }
         }
@@ -149,11 +156,20 @@ impl History {
 
     fn rows(&self, mem: MemType, block: &Block2d, mut row: impl FnMut(Range<usize>)) {
         let bytes = self.design.elem_bytes(mem) as u64;
-        for y in 0..u64::from(block.y_size) {
+        let rows = (0..u64::from(block.y_size)).map(|y| {
             let first = block.dram_elem + y * u64::from(block.x_stride);
             let end = first + u64::from(block.x_size);
-            row((first * bytes / STRETCH) as usize..(end * bytes).div_ceil(STRETCH) as usize);
-        }
+            (first * bytes / STRETCH) as usize..(end * bytes).div_ceil(STRETCH) as usize
+        });
+        // Rows that meet are one.
+        let last = rows.reduce(|before, next| {
+            if before.contains(&next.start) || before.end == next.start {
+                return before.start..next.end.max(before.end);
+            }
+            row(before);
+            next
+        });
+        last.into_iter().for_each(row);
     }
 }
 
