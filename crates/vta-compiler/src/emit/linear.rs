@@ -12,43 +12,25 @@ pub(super) struct Linear {
 }
 
 impl Linear {
-    /// `e` over `loops`, whose variables come with their extents; all others `eval` knows; `None` if it is not linear in one. A minimum or maximum is, where one side wins throughout.
+    /// `e` over `loops`, whose variables come with their extents; all others `eval` knows; `None` if it is not linear in
+    /// one. A minimum or maximum is, where one side wins throughout.
     pub(super) fn of(
         e: &Expr,
         loops: &[(&Name, u64)],
         eval: &dyn Fn(&Expr) -> Result<i64, EvalError>,
     ) -> Result<Option<Linear>, EvalError> {
+        let over = Over { loops, eval };
+        let mut total = Linear::constant(0, loops.len());
+        if over.add(&mut total, e, 1)? {
+            return Ok(Some(total));
+        }
+        // What is not linear as it is written may be in its normal form.
         let affine = Affine::of(e);
         let mut total = Linear::constant(affine.offset(), loops.len());
-        for (atom, coefficient) in affine.terms() {
-            let term = match &atom {
-                Expr::Var(v) if loops.iter().any(|(l, _)| *l == v) => {
-                    let mut term = Linear::constant(0, loops.len());
-                    let i = loops.iter().position(|(l, _)| *l == v).expect("just found");
-                    term.steps[i] = 1;
-                    term
-                }
-                atom if !loops.iter().any(|(l, _)| atom.mentions(l)) => {
-                    Linear::constant(eval(atom)?, loops.len())
-                }
-                Expr::Bin(op @ (ExprOp::Min | ExprOp::Max), a, b) => {
-                    let (Some(a), Some(b)) =
-                        (Linear::of(a, loops, eval)?, Linear::of(b, loops, eval)?)
-                    else {
-                        return Ok(None);
-                    };
-                    let mut ahead = a.clone();
-                    ahead.add(&b, -1);
-                    let (low, high) = ahead.range(loops);
-                    match (op, low >= 0, high <= 0) {
-                        (ExprOp::Max, true, _) | (ExprOp::Min, _, true) => a,
-                        (ExprOp::Max, _, true) | (ExprOp::Min, true, _) => b,
-                        _ => return Ok(None),
-                    }
-                }
-                _ => return Ok(None),
-            };
-            total.add(&term, coefficient);
+        for (term, coefficient) in affine.terms() {
+            if !over.add(&mut total, term, coefficient)? {
+                return Ok(None);
+            }
         }
         Ok(Some(total))
     }
@@ -77,5 +59,65 @@ impl Linear {
         ends.fold((self.base, self.base), |(low, high), end| {
             (low + end.min(0), high + end.max(0))
         })
+    }
+}
+
+struct Over<'a> {
+    loops: &'a [(&'a Name, u64)],
+    eval: &'a dyn Fn(&Expr) -> Result<i64, EvalError>,
+}
+
+impl Over<'_> {
+    /// Adds `times` an expression; false, and anything in `total`, if it is not linear as it is written.
+    fn add(&self, total: &mut Linear, e: &Expr, times: i64) -> Result<bool, EvalError> {
+        if !self.loops.iter().any(|(l, _)| e.mentions(l)) {
+            let base = (self.eval)(e)?.checked_mul(times);
+            let base = base.and_then(|base| total.base.checked_add(base));
+            return Ok(base.map(|base| total.base = base).is_some());
+        }
+        let (op, a, b) = match e {
+            Expr::Const(_) => unreachable!("a number mentions nothing"),
+            Expr::Var(v) => {
+                let loops = self.loops.iter().zip(&mut total.steps);
+                let own = loops.filter(|((l, _), _)| *l == v);
+                own.for_each(|(_, step)| *step += times);
+                return Ok(true);
+            }
+            Expr::Bin(op, a, b) => (op, a, b),
+        };
+        let factor = |e: &Expr| match self.loops.iter().any(|(l, _)| e.mentions(l)) {
+            true => Ok(None),
+            false => (self.eval)(e).map(|factor| factor.checked_mul(times)),
+        };
+        match op {
+            ExprOp::Add => Ok(self.add(total, a, times)? && self.add(total, b, times)?),
+            ExprOp::Sub => Ok(self.add(total, a, times)? && self.add(total, b, -times)?),
+            ExprOp::Mul => {
+                if let Some(factor) = factor(a)? {
+                    return self.add(total, b, factor);
+                }
+                match factor(b)? {
+                    Some(factor) => self.add(total, a, factor),
+                    None => Ok(false),
+                }
+            }
+            ExprOp::FloorDiv | ExprOp::Mod => Ok(false),
+            ExprOp::Min | ExprOp::Max => {
+                let of = |e| Linear::of(e, self.loops, self.eval);
+                let (Some(a), Some(b)) = (of(a)?, of(b)?) else {
+                    return Ok(false);
+                };
+                let mut ahead = a.clone();
+                ahead.add(&b, -1);
+                let (low, high) = ahead.range(self.loops);
+                let side = match (op, low >= 0, high <= 0) {
+                    (ExprOp::Max, true, _) | (ExprOp::Min, _, true) => a,
+                    (ExprOp::Max, _, true) | (ExprOp::Min, true, _) => b,
+                    _ => return Ok(false),
+                };
+                total.add(&side, times);
+                Ok(true)
+            }
+        }
     }
 }

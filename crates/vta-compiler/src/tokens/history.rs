@@ -1,7 +1,6 @@
 //! What commands touched: for elements on chip and stretches of DRAM, how many commands of a module there were when
 //! they were last touched.
 
-use std::collections::BTreeMap;
 use std::ops::Range;
 
 use vta_isa::{Design, GemmMode, MemType, Module};
@@ -38,40 +37,27 @@ enum Place {
 
 const PLACES: usize = 5;
 
-/// The last command of one module that touched each element: by the beginning of a range its end and the command's
-/// number. Ranges do not overlap.
+/// The last command of one module that touched each element; 0 if none did.
 #[derive(Default)]
 struct Marks {
-    ranges: BTreeMap<usize, (usize, usize)>,
-    latest: usize,
+    counts: Vec<u32>,
+    latest: u32,
 }
 
 impl Marks {
-    /// The last command that touched any of a range; 0 if none did.
-    fn last(&self, at: &Range<usize>) -> usize {
-        let reaching = self.ranges.range(..at.end).rev();
-        let reaching = reaching.take_while(|(_, (end, _))| *end > at.start);
-        reaching.map(|(_, (_, count))| *count).max().unwrap_or(0)
+    /// The last command that touched any of a range.
+    fn last(&self, at: &Range<usize>) -> u32 {
+        let end = at.end.min(self.counts.len());
+        let counts = self.counts.get(at.start..end).unwrap_or_default();
+        counts.iter().fold(0, |last, &count| last.max(count))
     }
 
     /// The commands come in their order.
-    fn put(&mut self, at: Range<usize>, count: usize) {
-        if at.is_empty() {
-            return;
+    fn put(&mut self, at: Range<usize>, count: u32) {
+        if self.counts.len() < at.end {
+            self.counts.resize(at.end, 0);
         }
-        while let Some((&start, &(end, before))) = self.ranges.range(..at.end).next_back() {
-            if end <= at.start {
-                break;
-            }
-            self.ranges.remove(&start);
-            if start < at.start {
-                self.ranges.insert(start, (at.start, before));
-            }
-            if end > at.end {
-                self.ranges.insert(at.end, (end, before));
-            }
-        }
-        self.ranges.insert(at.start, (at.end, count));
+        self.counts[at].fill(count);
         self.latest = count;
     }
 }
@@ -100,8 +86,8 @@ impl History {
             let reads = touch.writes.then_some(&self.reads);
             for places in reads.into_iter().chain([&self.writes]) {
                 for (other, marks) in places[touch.place as usize].iter().enumerate() {
-                    if other != module as usize && marks.latest > knows[other] {
-                        needs[other] = marks.last(&touch.at).max(needs[other]);
+                    if other != module as usize && marks.latest as usize > knows[other] {
+                        needs[other] = needs[other].max(marks.last(&touch.at) as usize);
                     }
                 }
             }
@@ -116,7 +102,7 @@ impl History {
                 true => &mut self.writes,
                 false => &mut self.reads,
             };
-            places[touch.place as usize][module as usize].put(touch.at, count);
+            places[touch.place as usize][module as usize].put(touch.at, count as u32);
         }
     }
 
