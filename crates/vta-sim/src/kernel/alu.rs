@@ -9,9 +9,6 @@ use super::simd::{HostSimd, Vectorized};
 use crate::access::{Kernel, KernelOp};
 use crate::lanes::wrap;
 
-/// Lanes that have loops of their own.
-const COMMON_LANES: usize = 16;
-
 /// Accumulators: elements of `lanes` values of `bits` bits.
 pub(super) struct Accumulators<'a> {
     pub(super) values: &'a mut [i32],
@@ -176,18 +173,7 @@ impl Accumulators<'_> {
             true => (&mut low[d..d + len], &high[..len]),
             false => (&mut high[..len], &low[s..s + len]),
         };
-        let whole = len / COMMON_LANES * COMMON_LANES;
-        let (vectors, rest) = to.split_at_mut(whole);
-        let sources = from.chunks_exact(COMMON_LANES);
-        for (to, from) in vectors.chunks_exact_mut(COMMON_LANES).zip(sources) {
-            // Of a fixed length, and so without a loop of single lanes.
-            let to: &mut [i32; COMMON_LANES] = to.try_into().expect("as many");
-            let from: &[i32; COMMON_LANES] = from.try_into().expect("as many");
-            for (a, b) in to.iter_mut().zip(from) {
-                *a = f(*a, *b);
-            }
-        }
-        for (a, b) in rest.iter_mut().zip(&from[whole..]) {
+        for (a, b) in to.iter_mut().zip(from) {
             *a = f(*a, *b);
         }
     }

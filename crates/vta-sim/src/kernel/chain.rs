@@ -134,20 +134,12 @@ impl Range {
     }
 
     /// Where the loops bring an element that they move.
-    fn last(&self, first: usize, by: [usize; 2]) -> usize {
+    pub(super) fn last(&self, first: usize, by: [usize; 2]) -> usize {
         first + (self.count[0] - 1) * by[0] + (self.count[1] - 1) * by[1]
     }
 
     /// The first and the last accumulator.
     pub(super) fn extent(&self) -> [usize; 2] {
         [self.first, self.last(self.first, self.by)]
-    }
-
-    /// The first and the last source.
-    pub(super) fn extent_of(&self, source: &Source) -> Option<[usize; 2]> {
-        match *source {
-            Source::Imm(_) => None,
-            Source::Acc { first, by } => Some([first, self.last(first, by)]),
-        }
     }
 }

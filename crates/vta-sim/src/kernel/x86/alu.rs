@@ -57,9 +57,12 @@ pub(in crate::kernel) fn pass(
         return false;
     }
     let len = accumulators.values.len();
-    let inside = |extent: [usize; 2]| (extent[1] + 1) * lanes <= len;
-    let mut sources = steps.iter().map(|step| range.extent_of(&step.source));
-    assert!(inside(range.extent()) && sources.all(|extent| extent.is_none_or(inside)));
+    let inside = |element: usize| (element + 1) * lanes <= len;
+    let mut sources = steps.iter().map(|step| match step.source {
+        Source::Imm(_) => true,
+        Source::Acc { first, by } => inside(range.last(first, by)),
+    });
+    assert!(inside(range.extent()[1]) && sources.all(|inside| inside));
     for o in 0..range.count[0] {
         for column in (0..lanes).step_by(LANES) {
             row(accumulators, range, steps, o, column);
