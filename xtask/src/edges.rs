@@ -39,6 +39,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     (
         "vta-bench",
         &[
+            "vta",
             "vta-isa",
             "vta-sim",
             "vta-program",

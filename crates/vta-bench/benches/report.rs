@@ -1,5 +1,6 @@
 //! `cargo bench -p vta-bench -- --help`
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,7 +8,7 @@ use anyhow::{Context, Result, ensure};
 use clap::Parser;
 use vta_bench::network::{self, Built};
 use vta_bench::yardstick::{Plain, StepByStep};
-use vta_bench::{Gemm, Report, Streams, best, ort, peak};
+use vta_bench::{File, Gemm, Report, Streams, best, eval, ort, peak};
 use vta_isa::{Design, HwConfig};
 use vta_rtl::{RtlDevice, RtlModel};
 use vta_runtime::{CycleDevice, SimDevice};
@@ -45,6 +46,9 @@ struct Arguments {
     /// Print JSON.
     #[arg(long)]
     json: bool,
+    /// Only run a .vta file: what the report starts processes of their own for.
+    #[arg(long, hide = true, value_name = "FILE.vta")]
+    run_file: Option<PathBuf>,
     /// What `cargo bench` passes.
     #[arg(long, hide = true)]
     bench: bool,
@@ -52,6 +56,9 @@ struct Arguments {
 
 fn main() -> Result<()> {
     let arguments = Arguments::parse();
+    if let Some(path) = &arguments.run_file {
+        return File::run(path);
+    }
     let design = design(&arguments.config)?;
     let mut report = Report::default();
     gemm(&arguments, &design, &mut report)?;
@@ -59,6 +66,7 @@ fn main() -> Result<()> {
         inference(&arguments, name, &design, &mut report)?;
     }
     network(&arguments, &design, &mut report)?;
+    evaluation(&arguments, &design, &mut report)?;
     if arguments.json {
         println!("{}", report.json());
     } else {
@@ -149,7 +157,43 @@ fn inference(
         }
         Err(error) => eprintln!("{name}: onnxruntime is not measured: {error:#}"),
     }
+    let oracle = network::oracle(&built, repeat, arguments.seed)?;
+    report.add(format!("{name}: oracle"), 1e3 * oracle.as_secs_f64(), "ms");
+    let ratio = oracle.as_secs_f64() / ours.as_secs_f64();
+    report.add(format!("{name}: oracle over inference"), ratio, "times");
+    let program = &built.compiled.program;
+    let file = File::measure(program, scratch.path(), "--run-file")?;
+    let load = 1e3 * file.load.as_secs_f64();
+    report.add(format!("{name}: load of its file"), load, "ms");
+    if file.peak > 0 {
+        let share = 100.0 * file.peak as f64 / File::bound(program) as f64;
+        report.add(
+            format!("{name}: memory to run its file"),
+            mega(file.peak),
+            "MB",
+        );
+        report.add(format!("{name}: of 1.5 arenas and 64 MiB"), share, "%");
+    }
     streams(name, &built, design, repeat, report)
+}
+
+/// Evaluation of the first network on two threads, beside one.
+fn evaluation(arguments: &Arguments, design: &Design, report: &mut Report) -> Result<()> {
+    let Some(name) = arguments.inference.first() else {
+        return Ok(());
+    };
+    let (seed, samples) = (arguments.seed, 200);
+    let onnx = vta_onnx::export(&vta_zoo::build(name, seed)?)?;
+    let [one, two] = eval::threads(&onnx, design, samples, arguments.repeat, seed)?;
+    let each = 1e3 * one.as_secs_f64() / samples as f64;
+    report.add(format!("{name}: eval of an input, one thread"), each, "ms");
+    let ratio = one.as_secs_f64() / two.as_secs_f64();
+    report.add(
+        format!("{name}: eval: two threads over one"),
+        ratio,
+        "times",
+    );
+    Ok(())
 }
 
 /// What the clock, the search for races and the counters add to the functional simulator's time.

@@ -114,6 +114,18 @@ pub fn inference(built: &Built, device: impl Device, repeat: u32, seed: u64) -> 
     Ok(time)
 }
 
+/// The fastest of `repeat` inferences of the oracle, from the input to the result.
+///
+/// # Errors
+/// Those of the graph.
+pub fn oracle(built: &Built, repeat: u32, seed: u64) -> Result<Duration> {
+    let inputs = noise(&built.integer, 1, seed)?.remove(0);
+    let oracle = Interpreter::new(&built.integer)?;
+    let (result, time) = crate::best(repeat, || oracle.run(&inputs));
+    result?;
+    Ok(time)
+}
+
 /// The cycles of the streams with these indices, without their data.
 ///
 /// The program is taken as it is: it lies on whole pages wherever it is loaded, and so nothing of it
