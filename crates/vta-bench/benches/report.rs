@@ -158,7 +158,8 @@ fn inference(
         Err(error) => eprintln!("{name}: onnxruntime is not measured: {error:#}"),
     }
     let oracle = network::oracle(&built, repeat, arguments.seed)?;
-    report.add(format!("{name}: oracle"), 1e3 * oracle.as_secs_f64(), "ms");
+    let time = 1e3 * oracle.as_secs_f64();
+    report.add(format!("{name}: inference by the oracle"), time, "ms");
     let ratio = oracle.as_secs_f64() / ours.as_secs_f64();
     report.add(format!("{name}: oracle over inference"), ratio, "times");
     let program = &built.compiled.program;
