@@ -5,6 +5,7 @@ use std::sync::{Arc, OnceLock};
 use vta_isa::{Deps, Design, INSN_BYTES, Insn, Module};
 
 use crate::access::Action;
+use crate::course::Course;
 use crate::cycle::Code;
 use crate::fault::Cause;
 use crate::machine::bytes;
@@ -18,6 +19,7 @@ pub(crate) struct Decoded {
     insns: Vec<Option<DecodedInsn>>,
     meter: OnceLock<Meter>,
     code: OnceLock<Code>,
+    course: OnceLock<Course>,
 }
 
 #[derive(Debug)]
@@ -49,6 +51,7 @@ impl Decoded {
             insns,
             meter: OnceLock::new(),
             code: OnceLock::new(),
+            course: OnceLock::new(),
         }
     }
 
@@ -65,6 +68,17 @@ impl Decoded {
     /// What its timing depends on. The design is the one that it was decoded for.
     pub(crate) fn code(&self, design: &Design) -> &Code {
         self.code.get_or_init(|| Code::new(design, self))
+    }
+
+    /// The order of its instructions in the first run that came to its end.
+    pub(crate) fn course(&self) -> Option<&Course> {
+        self.course.get()
+    }
+
+    /// Keeps that order.
+    pub(crate) fn keep(&self, course: Course) {
+        // Others say the same of the run that is kept.
+        let _ = self.course.set(course);
     }
 
     /// What all of its instructions do that are no fault: in a run to FINISH, what the run does.

@@ -6,12 +6,13 @@ use vta_isa::{ChannelRequant, Design, MemType};
 use crate::access::{Action, Transfer};
 use crate::check::{CheckOptions, CheckReport, check_decoded};
 use crate::counters::Counters;
+use crate::course::Course;
 use crate::decoded::{Decoded, Recent};
 use crate::dram::Dram;
-use crate::fault::{Cause, Fault};
+use crate::fault::{Cause, Fault, QueueState};
 use crate::kernel::{HostSimd, Scratch, Vectorized};
 use crate::lanes::{Lane, bits_to_signs, pack, unpack, wrap};
-use crate::machine::{Execute, Issue, Machine, Order};
+use crate::machine::{Execute, Issue, Order};
 use crate::meter::Meter;
 use crate::requant::requantize;
 
@@ -142,15 +143,20 @@ impl FuncSim {
         options: &RunOptions,
     ) -> Result<RunReport, Fault> {
         let tokens = self.begin(options);
-        let mut machine = Machine::new(&self.design, code, tokens)?;
         let limits = code.meter(&self.design).limits(options);
         let mut run = Run::new(&self.design, &mut self.scratch, dram, limits);
-        machine.run(options.order, &mut run)?;
-        let counters = code.meter(&self.design).counters();
-        let leftover = machine.tokens();
+        let leftover = Course::run(&self.design, code, tokens, options.order, &mut run)?;
         if options.leftover == Leftover::Fault && leftover != [0; 4] {
-            return Err(machine.fault(None, Cause::Leftover { tokens: leftover }));
+            return Err(Fault {
+                site: None,
+                cause: Cause::Leftover { tokens: leftover },
+                queues: Box::new(QueueState {
+                    tokens: leftover,
+                    ..QueueState::default()
+                }),
+            });
         }
+        let counters = code.meter(&self.design).counters();
         self.tokens = leftover;
         Ok(RunReport { counters, leftover })
     }

@@ -24,6 +24,7 @@
 mod access;
 mod check;
 mod counters;
+mod course;
 mod cycle;
 mod decoded;
 mod dram;

@@ -108,6 +108,11 @@ pub(crate) struct Issue<'a> {
 }
 
 impl Issue<'_> {
+    /// Its position in the stream.
+    pub(crate) fn index(&self) -> u32 {
+        self.index_of(self.module, self.clock[slot(self.module)])
+    }
+
     /// The position in the stream of the `count`-th instruction (from 1) of a module.
     pub(crate) fn index_of(&self, module: Module, count: u32) -> u32 {
         self.issued[slot(module)][count as usize - 1]
