@@ -7,6 +7,7 @@
 mod packed;
 mod rescale;
 
+pub(crate) use packed::gcd;
 pub use packed::{BlockedLayout, PackedConv, PackedPair, PackedPool, PackedSpread};
 pub use rescale::{AddEpilogue, MulEpilogue, Piece, Pieces, Piecewise, Requant};
 

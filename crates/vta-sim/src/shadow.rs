@@ -117,7 +117,7 @@ pub(crate) struct Shadow {
     /// By page of the image; only of pages that are watched, and without a cell before the first access.
     dram: Vec<Option<Cells>>,
     base: u64,
-    /// Bytes of which the bounds of every access are multiples: of the smallest element.
+    /// Bytes of which the bounds of every access to what is watched are multiples: of its smallest element.
     granule: usize,
     indices: Indices,
     simd: HostSimd,

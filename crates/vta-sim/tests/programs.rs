@@ -5,26 +5,28 @@ mod common;
 use common::{designs, naive};
 use proptest::prelude::*;
 use vta_isa::Design;
-use vta_sim::{CheckOptions, FuncSim, HostSimd, Order, Program, RunOptions, check, generate};
+use vta_sim::{
+    CheckOptions, Counters, FuncSim, HostSimd, Order, Program, RunOptions, check, generate,
+};
 
 /// The image after a run.
-fn run(design: &Design, program: &Program, order: Order, simd: HostSimd) -> Vec<u8> {
+fn run(design: &Design, program: &Program, order: Order, simd: HostSimd) -> (Vec<u8>, Counters) {
     let mut dram = program.dram.clone();
     let options = RunOptions {
         order,
         ..RunOptions::default()
     };
-    if let Err(fault) = FuncSim::with_simd(design, simd).run(&mut dram, &program.insns, &options) {
-        panic!("{fault}");
+    match FuncSim::with_simd(design, simd).run(&mut dram, &program.insns, &options) {
+        Ok(report) => (dram.bytes, report.counters),
+        Err(fault) => panic!("{fault}"),
     }
-    dram.bytes
 }
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn every_order_gives_the_memory_of_the_naive_interpreter(seed: u64, length in 1usize..80, which in 0..designs().len()) {
+    fn every_order_gives_memory_and_counters_of_the_naive_interpreter(seed: u64, length in 1usize..80, which in 0..designs().len()) {
         let (name, design) = &designs()[which];
         let program = generate(design, seed, length);
         let expected = naive::run(design, program.dram.base, &program.dram.bytes, &program.insns);
@@ -57,6 +59,9 @@ fn the_generator_is_deterministic_and_long_programs_work() {
             run(&design, &program, Order::Seeded(3), HostSimd::best()) == expected,
             "{name}"
         );
-        assert!(expected != program.dram.bytes, "{name}: nothing was stored");
+        assert!(
+            expected.0 != program.dram.bytes,
+            "{name}: nothing was stored"
+        );
     }
 }

@@ -78,10 +78,10 @@ impl Over<'_> {
         let (op, a, b) = match e {
             Expr::Const(_) => unreachable!("a number mentions nothing"),
             Expr::Var(v) => {
-                let loops = self.loops.iter().zip(&mut total.steps);
-                let own = loops.filter(|((l, _), _)| *l == v);
-                own.for_each(|(_, step)| *step += times);
-                return Ok(true);
+                let own = self.loops.iter().rposition(|(l, _)| *l == v);
+                let step = &mut total.steps[own.expect("it mentions a loop")];
+                let sum = step.checked_add(times);
+                return Ok(sum.map(|sum| *step = sum).is_some());
             }
             Expr::Bin(op, a, b) => (op, a, b),
         };
@@ -91,7 +91,10 @@ impl Over<'_> {
         };
         match op {
             ExprOp::Add => Ok(self.add(total, a, times)? && self.add(total, b, times)?),
-            ExprOp::Sub => Ok(self.add(total, a, times)? && self.add(total, b, -times)?),
+            ExprOp::Sub => match times.checked_neg() {
+                Some(less) => Ok(self.add(total, a, times)? && self.add(total, b, less)?),
+                None => Ok(false),
+            },
             ExprOp::Mul => {
                 if let Some(factor) = factor(a)? {
                     return self.add(total, b, factor);
@@ -103,7 +106,11 @@ impl Over<'_> {
             }
             ExprOp::FloorDiv | ExprOp::Mod => Ok(false),
             ExprOp::Min | ExprOp::Max => {
-                let of = |e| Linear::of(e, self.loops, self.eval);
+                // As they are written: sides in a normal form are in theirs.
+                let of = |e| {
+                    let mut side = Linear::constant(0, self.loops.len());
+                    Ok::<_, EvalError>(self.add(&mut side, e, 1)?.then_some(side))
+                };
                 let (Some(a), Some(b)) = (of(a)?, of(b)?) else {
                     return Ok(false);
                 };
@@ -119,5 +126,28 @@ impl Over<'_> {
                 Ok(true)
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Each level of them is looked at once, not twice for either side.
+    #[test]
+    fn nested_minima_take_no_time() {
+        let name = Name::from("i");
+        let nested = (0..60).fold(Expr::from(&name) / 2, |e, _| e.min(Expr::from(&name)));
+        let of = |e: &Expr| Linear::of(e, &[(&name, 16)], &|e| e.eval(&|_| None));
+        assert_eq!(of(&nested).unwrap(), None);
+    }
+
+    #[test]
+    fn steps_beyond_64_bits_are_not_linear() {
+        let name = Name::from("i");
+        let step = Expr::from(&name) * i64::MAX;
+        let e = step.clone() + step;
+        let of = Linear::of(&e, &[(&name, 1)], &|e| e.eval(&|_| None));
+        assert_eq!(of.unwrap(), None);
     }
 }

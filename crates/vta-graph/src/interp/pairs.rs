@@ -10,6 +10,7 @@
 use std::arch::x86_64::*;
 
 use super::convolve::Convolution;
+use crate::op::gcd;
 
 /// Positions of a vector: as many 32-bit sums as a register holds.
 const LANES: usize = 8;
@@ -102,39 +103,45 @@ struct Layout {
     rows: usize,
     /// Columns of one remainder in a row.
     columns: usize,
-    /// The remainders of columns that taps read.
-    remainders: Vec<usize>,
+    /// How many remainders the columns have that taps read: those of the first taps, which then come again.
+    remainders: usize,
 }
 
 impl Layout {
     fn new(convolution: &Convolution<'_, i16, i32>, out: [usize; 2]) -> Option<Layout> {
         let window = &convolution.attrs.window;
         let [n, c, h, w] = convolution.x_shape;
-        let [kh, kw] = window.kernel;
-        let pads = [window.pads[0], window.pads[1]];
-        let single = window.kernel == [1, 1] && window.stride == [1, 1] && pads == [0, 0];
-        let (hw, out) = match single && [h, w] == out {
-            true => ([1, h * w], [1, h * w]),
-            false => ([h, w], out),
-        };
-        let mut remainders = Vec::new();
-        for column in (0..kw).map(|kx| kx * window.dilation[1]) {
-            let remainder = column % window.stride[1];
-            if !remainders.contains(&remainder) {
-                remainders.push(remainder);
+        let mut pads = [window.pads[0], window.pads[1]];
+        let (mut hw, mut out) = ([h, w], out);
+        let (mut kernel, mut stride, mut dilation) =
+            (window.kernel, window.stride, window.dilation);
+        if kernel == [1, 1] && stride == [1, 1] && pads == [0, 0] && hw == out {
+            (hw, out) = ([1, h * w], [1, h * w]);
+        } else if [w, out[1], kernel[1], pads[1]] == [1, 1, 1, 0] {
+            // One column lies in memory as one row does.
+            for pair in [
+                &mut hw,
+                &mut out,
+                &mut kernel,
+                &mut stride,
+                &mut dilation,
+                &mut pads,
+            ] {
+                pair.reverse();
             }
         }
+        let [kh, kw] = kernel;
         let layout = Layout {
             hw,
             out,
-            kernel: window.kernel,
-            stride: window.stride,
-            dilation: window.dilation,
+            kernel,
+            stride,
+            dilation,
             pads,
             channels: c / convolution.attrs.groups,
-            rows: (out[0] - 1) * window.stride[0] + (kh - 1) * window.dilation[0] + 1,
-            columns: out[1] + (kw - 1) * window.dilation[1] / window.stride[1],
-            remainders,
+            rows: (out[0] - 1) * stride[0] + (kh - 1) * dilation[0] + 1,
+            columns: out[1] + (kw - 1) * dilation[1] / stride[1],
+            remainders: kw.min(stride[1] / gcd(stride[1], dilation[1])),
         };
         let extents = [
             n,
@@ -159,7 +166,7 @@ impl Layout {
 
     /// Length of a row.
     fn row(&self) -> usize {
-        self.remainders.len() * self.columns
+        self.remainders * self.columns
     }
 
     /// Length of a plane.
@@ -190,12 +197,8 @@ impl Layout {
                         true => &zeros[..],
                         false => &plane[y * w..][..w],
                     });
-                    for (&remainder, to) in self
-                        .remainders
-                        .iter()
-                        .zip(to.chunks_exact_mut(self.columns))
-                    {
-                        self.columns_of(remainder, a, b, to);
+                    for (kx, to) in to.chunks_exact_mut(self.columns).enumerate() {
+                        self.columns_of(kx * self.dilation[1] % self.stride[1], a, b, to);
                     }
                 }
             }
@@ -233,12 +236,7 @@ impl Layout {
     fn taps(&self) -> Vec<usize> {
         let [kh, kw] = self.kernel;
         let columns: Vec<usize> = (0..kw)
-            .map(|kx| {
-                let column = kx * self.dilation[1];
-                let remainder = column % self.stride[1];
-                let place = self.remainders.iter().position(|&r| r == remainder);
-                place.expect("every tap's is there") * self.columns + column / self.stride[1]
-            })
+            .map(|kx| kx % self.remainders * self.columns + kx * self.dilation[1] / self.stride[1])
             .collect();
         let mut taps = Vec::with_capacity(self.pairs() * kh * kw);
         for pair in 0..self.pairs() {
@@ -346,9 +344,14 @@ mod tests {
             dilation in [1usize..4, 1usize..4],
             pads in [0usize..4, 0usize..4, 0usize..4, 0usize..4],
             (h, w) in (1usize..12, 1usize..40),
-            (biased, seed) in (any::<bool>(), any::<u32>()),
+            (shape, biased, seed) in (0..4, any::<bool>(), any::<u32>()),
         ) {
-            let window = Window { kernel, stride, dilation, pads };
+            let (mut window, mut w) = (Window { kernel, stride, dilation, pads }, w);
+            match shape {
+                0 => (window.kernel, window.stride, window.pads) = ([1, 1], [1, 1], [0; 4]),
+                1 => (window.kernel[1], window.pads[1], window.pads[3], w) = (1, 0, 0, 1),
+                _ => {}
+            }
             let Some([oh, ow]) = window.out_hw(h, w) else {
                 return Ok(());
             };

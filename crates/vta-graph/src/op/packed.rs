@@ -119,7 +119,7 @@ impl PackedConv {
 }
 
 /// The greatest common divisor, of which one at least is not zero.
-fn gcd(a: usize, b: usize) -> usize {
+pub(crate) fn gcd(a: usize, b: usize) -> usize {
     if b == 0 { a } else { gcd(b, a % b) }
 }
 

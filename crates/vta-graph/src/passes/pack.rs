@@ -583,6 +583,10 @@ fn pack_weight(weight: &Tensor, conv: &PackedConv, dtype: DType) -> Tensor {
             }
         }
     }
+    debug_assert!(
+        out.iter().all(|&w| dtype.holds(w.into())),
+        "weights of {dtype}"
+    );
     Tensor::new(TensorType::new(dtype, shape), Data::I8(out))
 }
 

@@ -238,13 +238,17 @@ impl Machines {
             order: Order::RoundRobin,
             ..options.clone()
         };
-        let other = sim.run(&mut dram.clone(), insns, &in_turn);
+        let mut image_in_turn = dram.clone();
+        let other = sim.run(&mut image_in_turn, insns, &in_turn);
+        let memories_in_turn = scratchpads(sim);
         assert_eq!(run.is_ok(), other.is_ok(), "{run:?}\n{other:?}");
         assert_eq!(run.is_ok(), timed.is_ok(), "{run:?}\n{timed:?}");
         let (Ok(run), Ok(timed)) = (run, timed) else {
             return false;
         };
         assert_eq!(Ok(&run), other.as_ref());
+        assert!(image == image_in_turn, "the image in turn differs");
+        assert!(memories == memories_in_turn, "a scratchpad in turn differs");
         assert!(image == timed_image, "the image in cycles differs");
         let timed_memories = MEMORIES.map(|memory| in_cycles.scratchpad(memory));
         assert!(memories == timed_memories, "a scratchpad differs");

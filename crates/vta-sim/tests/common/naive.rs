@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use vta_isa::{
     AluInsn, AluOp, Body, Design, Feature, GemmInsn, INSN_BYTES, Insn, MemInsn, MemType, Uop,
 };
+use vta_sim::Counters;
 
 /// A byte of DRAM or a scratchpad element that instructions of two modules may touch.
 pub(crate) type Place = (&'static str, u64);
@@ -18,6 +19,7 @@ struct Naive<'a> {
     base: u64,
     dram: Vec<u8>,
     touched: Footprint,
+    counted: Counters,
     uop: Vec<u32>,
     /// `[element][lane]`
     inp: Vec<Vec<i64>>,
@@ -27,11 +29,11 @@ struct Naive<'a> {
     rqt: Vec<[i64; 5]>,
 }
 
-/// Runs a stream and returns the image after it.
-pub(crate) fn run(design: &Design, base: u64, dram: &[u8], stream: &[u8]) -> Vec<u8> {
+/// Runs a stream and returns the image after it, and what it counted on the way.
+pub(crate) fn run(design: &Design, base: u64, dram: &[u8], stream: &[u8]) -> (Vec<u8>, Counters) {
     let mut naive = Naive::new(design, base, dram);
     stream.chunks(INSN_BYTES).for_each(|word| naive.step(word));
-    naive.dram
+    (naive.dram, naive.counted)
 }
 
 /// What each instruction touches.
@@ -82,6 +84,7 @@ impl<'a> Naive<'a> {
             base,
             dram: dram.to_vec(),
             touched: Footprint::default(),
+            counted: Counters::default(),
             uop: vec![0; design.depth(MemType::Uop) as usize],
             inp: memory(MemType::Inp),
             wgt: memory(MemType::Wgt),
@@ -91,15 +94,29 @@ impl<'a> Naive<'a> {
     }
 
     fn step(&mut self, word: &[u8]) {
+        let insns = &mut self.counted.insns;
         match Insn::decode(self.design, word.try_into().unwrap())
             .unwrap()
             .body
         {
-            Body::Load(mem) if mem.x_size > 0 => self.load(&mem),
-            Body::Store(mem) if mem.x_size > 0 => self.store(&mem),
-            Body::Gemm(gemm) => self.gemm(&gemm),
-            Body::Alu(alu) => self.alu(&alu),
-            _ => {}
+            Body::Load(mem) if mem.x_size > 0 => {
+                insns.load += 1;
+                self.load(&mem);
+            }
+            Body::Store(mem) if mem.x_size > 0 => {
+                insns.store += 1;
+                self.store(&mem);
+            }
+            Body::Load(_) | Body::Store(_) => insns.sync += 1,
+            Body::Gemm(gemm) => {
+                insns.gemm += 1;
+                self.gemm(&gemm);
+            }
+            Body::Alu(alu) => {
+                insns.alu += 1;
+                self.alu(&alu);
+            }
+            Body::Finish => insns.finish += 1,
         }
     }
 
@@ -160,6 +177,15 @@ impl<'a> Naive<'a> {
                         let from = u64::from(mem.dram_base)
                             + u64::from(r) * u64::from(mem.x_stride)
                             + u64::from(c);
+                        let loaded = &mut self.counted.load_bytes;
+                        *match memory {
+                            MemType::Uop => &mut loaded.uop,
+                            MemType::Inp => &mut loaded.inp,
+                            MemType::Wgt => &mut loaded.wgt,
+                            MemType::Acc8 => &mut loaded.acc8,
+                            _ => &mut loaded.acc,
+                        } += (lanes * bits as usize / 8) as u64;
+                        self.counted.uops_loaded += u64::from(memory == MemType::Uop);
                         self.element(from, lanes, bits)
                     }
                     _ if memory == MemType::Uop => vec![0],
@@ -194,6 +220,7 @@ impl<'a> Naive<'a> {
                 let column = x.checked_sub(mem.x_pad_0).filter(|&c| c < mem.x_size);
                 self.rqt[at] = match (row, column) {
                     (Some(r), Some(c)) => {
+                        self.counted.load_bytes.rqt += 16;
                         let row = u64::from(r) * u64::from(mem.x_stride);
                         let first = 128 * (u64::from(mem.dram_base) + row + u64::from(c));
                         let mut field = |from: u64, bits: u32| -> i64 {
@@ -241,7 +268,9 @@ impl<'a> Naive<'a> {
                 let from = (mem.sram_base + y * mem.x_size + x) as usize;
                 self.reads("acc", from);
                 let mut values = self.acc[from].clone();
+                self.counted.store_bytes += values.len() as u64 * bits / 8;
                 if mem.requant {
+                    self.counted.requant_ops += 1;
                     values = self.rescale(mem.entry, &values);
                 }
                 let element = u64::from(mem.dram_base)
@@ -267,6 +296,8 @@ impl<'a> Naive<'a> {
                     let s = (uop.src + o * insn.src_factor_out + i * insn.src_factor_in) as usize;
                     let w = (uop.wgt + o * insn.wgt_factor_out + i * insn.wgt_factor_in) as usize;
                     self.writes("acc", d);
+                    self.counted.reset_ops += u64::from(insn.reset);
+                    self.counted.gemm_ops += u64::from(!insn.reset);
                     if !insn.reset {
                         self.reads("inp", s);
                         self.reads("wgt", w);
@@ -281,6 +312,7 @@ impl<'a> Naive<'a> {
                                 continue;
                             }
                             for k in 0..block_in {
+                                self.counted.macs += 1;
                                 let product =
                                     self.inp[s][b * block_in + k] * self.wgt[w][n * block_in + k];
                                 *acc = signed(*acc + product, self.design.acc_bits());
@@ -300,6 +332,14 @@ impl<'a> Naive<'a> {
                     let d = (uop.dst + o * insn.dst_factor_out + i * insn.dst_factor_in) as usize;
                     let s = (uop.src + o * insn.src_factor_out + i * insn.src_factor_in) as usize;
                     self.writes("acc", d);
+                    let alu = &mut self.counted.alu_ops;
+                    *match insn.op().unwrap() {
+                        AluOp::Min => &mut alu.min,
+                        AluOp::Max => &mut alu.max,
+                        AluOp::Add => &mut alu.add,
+                        AluOp::Shr => &mut alu.shr,
+                        AluOp::Mul => &mut alu.mul,
+                    } += 1;
                     for lane in 0..self.acc[d].len() {
                         let a = self.acc[d][lane];
                         let b = if insn.use_imm {

@@ -65,14 +65,18 @@ pub(in crate::kernel) fn pass(
     assert!(inside(range.extent()[1]) && sources.all(|inside| inside));
     for o in 0..range.count[0] {
         for column in (0..lanes).step_by(LANES) {
-            row(accumulators, range, steps, o, column);
+            // SAFETY: the machine has AVX-512, and everything lies inside.
+            unsafe { row(accumulators, range, steps, o, column) };
         }
     }
     true
 }
 
-/// One iteration of the outer loop, of the lanes from `column` on in each element. All of it lies inside.
-fn row(
+/// One iteration of the outer loop, of the lanes from `column` on in each element.
+///
+/// # Safety
+/// The machine has AVX-512; the range and all sources lie inside.
+unsafe fn row(
     accumulators: &mut Accumulators<'_>,
     range: &Range,
     steps: &[Step],
@@ -100,7 +104,7 @@ fn row(
                 }
             }
         }
-        // SAFETY: it lies inside.
+        // SAFETY: as the caller has it.
         let along = along.map(|(from, step)| (unsafe { base.add(from).cast_const() }, step));
         let shifts_right = along.is_none() && splat.iter().all(|&amount| amount >= 0);
         let (from, step_by) = along.unwrap_or((splat.as_ptr(), 0));
@@ -123,7 +127,7 @@ fn row(
         true => inner * lanes / LANES,
         false => inner,
     };
-    // SAFETY: the machine has AVX-512, and everything lies inside.
+    // SAFETY: as the caller has it.
     unsafe {
         let vectors = Vectors {
             to: base.add(first),

@@ -1,7 +1,7 @@
-//! GEMM in the vector instructions of x86-64.
+//! GEMM and the ALU in the vector instructions of x86-64.
 //!
-//! Unsafe for the sake of these instructions: the portable twin takes some ten times as long. Every access of a
-//! family is checked before its tiles begin.
+//! Unsafe for the sake of these instructions: the portable twin of GEMM takes some ten times as long. Every access of
+//! a family is checked before its tiles begin, and of a pass of the ALU before it does.
 #![allow(unsafe_code)]
 
 /// The function that handles as many rows as there are.
